@@ -1,6 +1,6 @@
 import { ChevronRight } from 'lucide-react'
-import Link from 'next/link'
 import { redirect } from 'next/navigation'
+import Link from '@/app/_ui/link.tsx'
 import { requirePerson, suspensionsOfSession, tenantsOfSession } from '@/lib/http/page.ts'
 import type { Session } from '@/lib/http/session.ts'
 import { isEmptyInstance } from '@/lib/tenancy/tenants.ts'

@@ -16,10 +16,7 @@ type Props = { tenant: string; grant: GrantRef; revocable: boolean; freezable: b
 /** What can be done with one device or app: look, freeze, revoke. */
 export function GrantMenu({ tenant, grant, revocable, freezable }: Props) {
   const [asking, setAsking] = useState<'freeze' | 'revoke' | null>(null)
-  const of = (question: typeof asking) => ({
-    open: asking === question,
-    onOpenChange: (open: boolean) => setAsking(open ? question : null),
-  })
+  const asked = { open: true, onOpenChange: () => setAsking(null) }
   return (
     <>
       <DropdownMenu
@@ -32,8 +29,10 @@ export function GrantMenu({ tenant, grant, revocable, freezable }: Props) {
             : []),
         ]}
       />
-      <FreezeDialog tenant={tenant} target={grantFreezeTarget(grant)} frozen={grant.frozen} {...of('freeze')} />
-      <RevokeGrant tenant={tenant} grant={grant} {...of('revoke')} />
+      {asking === 'freeze' && (
+        <FreezeDialog tenant={tenant} target={grantFreezeTarget(grant)} frozen={grant.frozen} {...asked} />
+      )}
+      {asking === 'revoke' && <RevokeGrant tenant={tenant} grant={grant} {...asked} />}
     </>
   )
 }

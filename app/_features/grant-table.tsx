@@ -1,11 +1,11 @@
-import Link from 'next/link'
 import { type Column, DataTable, type Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
+import { type Content, drawn } from '@/app/_ui/said.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
-import { Countdown, Time } from '@/app/_ui/time.tsx'
+import { Time } from '@/app/_ui/time.tsx'
 import type { GrantView } from '@/lib/broker/read/grants.ts'
 import { GrantMenu } from './grant-menu.tsx'
-import { PersonLink } from './person-link.tsx'
+import { personCell } from './person-link.tsx'
 import { scopesInShort } from './scope-words.ts'
 import { plural } from './words.ts'
 
@@ -26,8 +26,11 @@ export const grantName = ({ client, address }: Pick<GrantView, 'client' | 'addre
 
 export const stands = ({ state }: Pick<GrantView, 'state'>): boolean => state !== 'ended'
 
-export const GrantBadge = ({ grant: { state, cause } }: { grant: Pick<GrantView, 'state' | 'cause'> }) => (
-  <StateBadge kind="grant" state={state === 'ended' && cause !== 'expired' ? 'revoked' : state} />
+const grantState = ({ state, cause }: Pick<GrantView, 'state' | 'cause'>) =>
+  ({ kind: 'grant', state: state === 'ended' && cause !== 'expired' ? 'revoked' : state }) as const
+
+export const GrantBadge = ({ grant }: { grant: Pick<GrantView, 'state' | 'cause'> }) => (
+  <StateBadge {...grantState(grant)} />
 )
 
 /** Columns of a list of devices and apps. */
@@ -52,15 +55,8 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
     label: `${grantName(grant)}${owners ? ` of ${owner}` : ''}`,
     fixed: !stands(grant),
     cells: {
-      program: (
-        <span className="flex min-w-0 flex-col">
-          <Link href={`/t/${tenant}/devices/${id}`} className="rounded-sm underline underline-offset-4">
-            <Name text={client.name} />
-          </Link>
-          <span className="font-normal text-[13px] text-muted">{kind}</span>
-        </span>
-      ),
-      owner: <PersonLink tenant={tenant} id={grant.ownerId} name={owners?.get(grant.ownerId)} />,
+      program: { says: 'title', text: client.name, href: `/t/${tenant}/devices/${id}`, kind },
+      ...(owners && { owner: personCell({ tenant, id: grant.ownerId, name: owners.get(grant.ownerId) }) }),
       from: (
         <span className="flex min-w-0 flex-col">
           <span className="wrap-anywhere">{grant.address ?? 'not known'}</span>
@@ -78,10 +74,10 @@ export function grantRow({ tenant, now, owners }: Omit<GrantTableView, 'grants'>
           {tokens > 0 && <span className="block text-[13px] text-muted">{plural(tokens, 'live token')}</span>}
         </span>
       ),
-      made: <Time at={grant.createdAt.toISOString()} now={now} hint="hover" />,
-      used: <LastUsed grant={grant} now={now} />,
-      ends: <Ends grant={grant} now={now} />,
-      state: <GrantBadge grant={grant} />,
+      made: { says: 'time', at: grant.createdAt.toISOString() },
+      used: lastUsed(grant),
+      ends: ends(grant, now),
+      state: { says: 'state', ...grantState(grant) },
     },
   }
 }
@@ -98,17 +94,16 @@ function MayDo({ scopes }: Pick<GrantView, 'scopes'>) {
   )
 }
 
-export const LastUsed = ({ grant: { lastUsedAt }, now }: { grant: Pick<GrantView, 'lastUsedAt'>; now: string }) =>
-  lastUsedAt ? (
-    <Time at={lastUsedAt.toISOString()} now={now} hint="hover" />
-  ) : (
-    <span className="text-muted italic">never</span>
-  )
+const lastUsed = ({ lastUsedAt }: Pick<GrantView, 'lastUsedAt'>): Content =>
+  lastUsedAt ? { says: 'time', at: lastUsedAt.toISOString() } : <span className="text-muted italic">never</span>
 
-function Ends({ grant, now }: { grant: GrantView; now: string }) {
+export const LastUsed = ({ grant, now }: { grant: Pick<GrantView, 'lastUsedAt'>; now: string }) =>
+  drawn(lastUsed(grant), now)
+
+function ends(grant: GrantView, now: string): Content {
   const at = stands(grant) ? grant.expiresAt : grant.endedAt
   if (!at) return <span className="text-muted">{stands(grant) ? 'when revoked' : 'not recorded'}</span>
-  if (stands(grant)) return <Countdown until={at.toISOString()} now={now} />
+  if (stands(grant)) return { says: 'until', at: at.toISOString() }
   return (
     <span className="text-muted">
       <Time at={at.toISOString()} now={now} hint="hover" />
@@ -118,10 +113,11 @@ function Ends({ grant, now }: { grant: GrantView; now: string }) {
 
 /** A list of devices and apps, each with its menu. */
 export function GrantTable({ viewerId, mayWork, mayAdminister, ...view }: GrantTableView & Acts & { caption: string }) {
-  const { tenant, grants, caption, owners } = view
+  const { tenant, grants, caption, owners, now } = view
   return (
     <DataTable
       caption={caption}
+      now={now}
       columns={[...grantColumns(view), { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-14' }]}
       rows={grants.map((grant) => {
         const row = grantRow(view, grant)

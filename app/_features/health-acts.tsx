@@ -65,13 +65,15 @@ export function ConnectionMenu({ tenant, connection, frozen, freezable }: MenuPr
           ...(freezable ? [{ ...freezeItem(frozen), onSelect: () => setAsking(true) }] : []),
         ]}
       />
-      <FreezeDialog
-        tenant={tenant}
-        target={freezeTargetOf(connection)}
-        frozen={frozen}
-        open={asking}
-        onOpenChange={setAsking}
-      />
+      {asking && (
+        <FreezeDialog
+          tenant={tenant}
+          target={freezeTargetOf(connection)}
+          frozen={frozen}
+          open
+          onOpenChange={setAsking}
+        />
+      )}
     </>
   )
 }

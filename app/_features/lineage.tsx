@@ -1,6 +1,6 @@
 import { Cable, KeyRound, type LucideIcon, MonitorSmartphone, UserRound } from 'lucide-react'
-import Link from 'next/link'
 import type { ReactNode } from 'react'
+import Link from '@/app/_ui/link.tsx'
 import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Countdown } from '@/app/_ui/time.tsx'

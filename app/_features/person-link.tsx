@@ -1,15 +1,14 @@
-import Link from 'next/link'
-import { Name } from '@/app/_ui/name.tsx'
+import { type Content, drawn } from '@/app/_ui/said.tsx'
 
-/** A member by name, for who oversees the tenant: it leads to everything that they hold here. */
-export const PersonLink = ({ tenant, id, name }: { tenant: string; id: string; name: string | undefined }) =>
+type Props = { tenant: string; id: string; name: string | undefined }
+
+/** A member by name as a cell, for who oversees the tenant: it leads to everything that they hold here. */
+export const personCell = ({ tenant, id, name }: Props): Content =>
   name === undefined ? (
     <span className="text-muted">former member</span>
   ) : (
-    <Link
-      href={`/t/${tenant}/admin/members/${id}`}
-      className="block rounded-sm underline decoration-edge underline-offset-4"
-    >
-      <Name text={name} />
-    </Link>
+    { says: 'name', text: name, href: `/t/${tenant}/admin/members/${id}` }
   )
+
+/** The same outside a table. */
+export const PersonLink = (props: Props) => drawn(personCell(props))

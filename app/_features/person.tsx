@@ -1,4 +1,3 @@
-import Link from 'next/link'
 import { EndSession } from '@/app/_features/end-session.tsx'
 import { GrantTable } from '@/app/_features/grant-table.tsx'
 import { Lineage } from '@/app/_features/lineage.tsx'
@@ -7,10 +6,10 @@ import { TokenTable } from '@/app/_features/token-table.tsx'
 import { plural } from '@/app/_features/words.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import Link from '@/app/_ui/link.tsx'
 import { LinkTabs } from '@/app/_ui/link-tabs.tsx'
 import { Name } from '@/app/_ui/name.tsx'
 import { Section } from '@/app/_ui/section.tsx'
-import { StateBadge } from '@/app/_ui/state-badge.tsx'
 import { Time } from '@/app/_ui/time.tsx'
 import { type Actor, may } from '@/lib/actor.ts'
 import type { PersonView } from '@/lib/broker/read/person.ts'
@@ -91,6 +90,7 @@ function Sessions({ tenant, person, own, now, mayEnd }: SessionsProps) {
       ) : (
         <DataTable
           caption="Sessions"
+          now={now}
           columns={[
             { key: 'agent', header: 'Browser' },
             ...(own
@@ -115,9 +115,9 @@ function Sessions({ tenant, person, own, now, mayEnd }: SessionsProps) {
                   </Name>
                 ),
                 address: session.address ?? 'not known',
-                active: session.lastActiveAt && <Time at={session.lastActiveAt.toISOString()} now={now} hint="hover" />,
-                made: <Time at={session.createdAt.toISOString()} now={now} hint="hover" />,
-                ends: <Time at={session.expiresAt.toISOString()} now={now} hint="hover" />,
+                active: session.lastActiveAt && { says: 'time', at: session.lastActiveAt.toISOString() },
+                made: { says: 'time', at: session.createdAt.toISOString() },
+                ends: { says: 'time', at: session.expiresAt.toISOString() },
                 acts: !session.current && (
                   // In a line of its own on a phone: its corner is for menus.
                   <span>
@@ -160,10 +160,10 @@ function Tables({ tenant, person, actor, now, tokens }: Pick<Props, 'tenant' | '
                   <Name text={projectsName(connection)} />
                 </Link>
               ),
-              account: <Name text={connection.accountName} />,
-              provider: <Name text={connection.provider.name} />,
+              account: { says: 'name', text: connection.accountName },
+              provider: { says: 'name', text: connection.provider.name },
               tokens: countUpTo(connection.beneath),
-              state: <StateBadge kind="connection" state={shownState(connection)} />,
+              state: { says: 'state', kind: 'connection', state: shownState(connection) },
             },
           }))}
         />

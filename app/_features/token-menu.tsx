@@ -27,7 +27,7 @@ export function TokenMenu({ tenant, token, revocable, again }: Props) {
   return (
     <>
       <DropdownMenu label={`Actions for ${token.name}`} items={items} />
-      <RevokeToken tenant={tenant} token={token} open={asking} onOpenChange={setAsking} />
+      {asking && <RevokeToken tenant={tenant} token={token} open onOpenChange={setAsking} />}
     </>
   )
 }

@@ -1,11 +1,9 @@
-import Link from 'next/link'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { DataTable } from '@/app/_ui/data-table.tsx'
-import { Name } from '@/app/_ui/name.tsx'
 import { StateBadge } from '@/app/_ui/state-badge.tsx'
-import { Countdown, Time } from '@/app/_ui/time.tsx'
+import { Time } from '@/app/_ui/time.tsx'
 import type { TokenView } from '@/lib/broker/read/token.ts'
-import { PersonLink } from './person-link.tsx'
+import { personCell } from './person-link.tsx'
 import { TokenMenu } from './token-menu.tsx'
 import { lastUseWords, rightsInShort } from './words.ts'
 
@@ -28,8 +26,11 @@ export const tokenName = ({ fingerprint }: Pick<TokenView, 'fingerprint'>): stri
 export const isLive = ({ state }: Pick<TokenView, 'state'>): boolean => state === 'live' || state === 'issuing'
 
 /** How a token stands: a freeze is shown over its state. */
-export const TokenBadge = ({ token: { state, frozen } }: { token: Pick<TokenView, 'state' | 'frozen'> }) => (
-  <StateBadge kind="token" state={frozen ? 'frozen' : state} />
+const tokenState = ({ state, frozen }: Pick<TokenView, 'state' | 'frozen'>) =>
+  ({ kind: 'token', state: frozen ? 'frozen' : state }) as const
+
+export const TokenBadge = ({ token }: { token: Pick<TokenView, 'state' | 'frozen'> }) => (
+  <StateBadge {...tokenState(token)} />
 )
 
 /** Columns of a list of tokens. */
@@ -55,14 +56,10 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
     id,
     label: `${tokenName(token)}, ${purpose}`,
     cells: {
-      fingerprint: (
-        <Link href={`/t/${tenant}/tokens/${id}`} className="rounded-sm underline underline-offset-4">
-          {tokenName(token)}
-        </Link>
-      ),
-      owner: <PersonLink tenant={tenant} id={token.ownerId} name={owners?.get(token.ownerId)} />,
-      project: <Name text={project.name} />,
-      purpose: <Name text={purpose} />,
+      fingerprint: { says: 'title', text: tokenName(token), href: `/t/${tenant}/tokens/${id}` },
+      ...(owners && { owner: personCell({ tenant, id: token.ownerId, name: owners.get(token.ownerId) }) }),
+      project: { says: 'name', text: project.name },
+      purpose: { says: 'name', text: purpose },
       scopes: (
         <span title={rights.map(({ text }) => text).join('\n')}>
           {rightsInShort(token.rights)}
@@ -71,22 +68,25 @@ export function tokenRow({ tenant, now, owners }: Omit<TokenTableView, 'tokens'>
           )}
         </span>
       ),
-      made: <Time at={token.createdAt.toISOString()} now={now} hint="hover" />,
+      made: { says: 'time', at: token.createdAt.toISOString() },
       used: token.lastUsedAt ? (
-        <Time at={token.lastUsedAt.toISOString()} now={now} hint="hover" />
+        { says: 'time', at: token.lastUsedAt.toISOString() }
       ) : (
         <span className="whitespace-nowrap text-muted italic">{lastUseWords(token)}</span>
       ),
-      ends: <Ends token={token} now={now} />,
-      state: <TokenBadge token={token} />,
+      ends: isLive(token) ? (
+        { says: 'until', at: (token.revokeAt ?? token.expiresAt).toISOString() }
+      ) : (
+        <Ended token={token} now={now} />
+      ),
+      state: { says: 'state', ...tokenState(token) },
     },
   }
 }
 
-/** When a token ends or ended. A revoked one that the upstream was not seen to refuse may work on: until when at most. */
-function Ends({ token, now }: { token: TokenView; now: string }) {
-  const { state, expiresAt, revokeAt, revocation } = token
-  if (isLive(token)) return <Countdown until={(revokeAt ?? expiresAt).toISOString()} now={now} />
+/** When a token ended. A revoked one that the upstream was not seen to refuse may work on: until when at most. */
+function Ended({ token, now }: { token: TokenView; now: string }) {
+  const { state, expiresAt, revocation } = token
   if (state === 'failed') return <span className="text-muted">never issued</span>
   const ended = state === 'revoked' ? revocation?.blockedAt : expiresAt
   const latest = state === 'revoked' ? revocation?.latestMoment : undefined
@@ -105,10 +105,11 @@ function Ends({ token, now }: { token: TokenView; now: string }) {
 
 /** A list of tokens, each with its menu. */
 export function TokenTable({ viewerId, mayWork, mayAdminister, ...view }: TokenTableView & Acts & { caption: string }) {
-  const { tenant, tokens, caption } = view
+  const { tenant, tokens, caption, now } = view
   return (
     <DataTable
       caption={caption}
+      now={now}
       columns={[...tokenColumns(view), { key: 'acts', header: 'Actions', quiet: true, align: 'end', width: 'w-14' }]}
       rows={tokens.map((token) => {
         const own = token.ownerId === viewerId

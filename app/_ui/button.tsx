@@ -1,9 +1,9 @@
 'use client'
 import { cva, type VariantProps } from 'class-variance-authority'
 import { LoaderCircle } from 'lucide-react'
-import Link from 'next/link'
 import type { ComponentProps, ReactNode } from 'react'
 import { cn } from './cn.ts'
+import Link from './link.tsx'
 import { Tooltip } from './tooltip.tsx'
 
 const look = cva(

@@ -1,9 +1,10 @@
 'use client'
 import { ArrowDown, ArrowUp, ChevronsUpDown } from 'lucide-react'
-import Link from 'next/link'
 import { type ReactNode, useState } from 'react'
 import { Tick } from './checkbox.tsx'
 import { cn } from './cn.ts'
+import Link from './link.tsx'
+import { type Content, drawn } from './said.tsx'
 import { SelectionBar } from './selection-bar.tsx'
 
 export type Column = {
@@ -26,7 +27,7 @@ export type Row = {
   id: string
   /** Names the row for a screen reader: "vk…a91f". */
   label: string
-  cells: Record<string, ReactNode>
+  cells: Record<string, Content>
   /** Cannot be ticked: already ended. */
   fixed?: boolean
 }
@@ -39,6 +40,8 @@ export type DataTableProps = {
   /** The first column heads its row. */
   columns: Column[]
   rows: Row[]
+  /** When the rows were read (ISO 8601): what their times are told from. */
+  now?: string
   /**
    * Present: rows can be ticked. `matchCount` is how many rows the filter matches over all pages; `isCapped`: nobody
    * counted on, there are more.
@@ -56,7 +59,7 @@ const number = new Intl.NumberFormat('en')
  * A table of view objects that never scrolls sideways: widths are fixed, columns fold below 1,280 px, and below 768 px
  * each row is a card.
  */
-export function DataTable({ caption, columns, rows, selection }: DataTableProps) {
+export function DataTable({ caption, columns, rows, now, selection }: DataTableProps) {
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
   const [everything, setEverything] = useState(false)
   const free = rows.filter((row) => !row.fixed)
@@ -150,7 +153,7 @@ export function DataTable({ caption, columns, rows, selection }: DataTableProps)
                 )}
                 {columns.map((column, index) => (
                   <Cell key={column.key} column={column} look={looks[index]} heads={index === 0}>
-                    {row.cells[column.key]}
+                    {drawn(row.cells[column.key], now)}
                   </Cell>
                 ))}
               </tr>

@@ -44,7 +44,7 @@ export function FilterBar({ action, search, fields = [], keep = {}, clears = kee
 
   return (
     <search>
-      <Form ref={form} action={action} className="flex flex-wrap items-center gap-2">
+      <Form ref={form} action={action} prefetch={false} className="flex flex-wrap items-center gap-2">
         {Object.entries(keep).map(([name, value]) => (
           <input key={name} type="hidden" name={name} value={value} />
         ))}

@@ -1,4 +1,4 @@
-import Link from 'next/link'
+import Link from './link.tsx'
 
 export type LinkTab = { label: string; href: string; current: boolean; count?: number | string }
 

@@ -1,9 +1,26 @@
 'use client'
 import { Info } from 'lucide-react'
-import { Tooltip as Radix } from 'radix-ui'
-import { type ReactNode, useState } from 'react'
+import { Tooltip as Radix, Slot } from 'radix-ui'
+import {
+  type MouseEvent,
+  type PointerEvent,
+  type ReactNode,
+  type RefCallback,
+  type RefObject,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react'
 
-/** Explains its one child on hover and focus. The child must be focusable and forward its ref. */
+const delayMilliseconds = 300
+
+/**
+ * Explains its one child on hover and focus. The child must be focusable and forward its ref. Until it opens, the child is all there
+ * is: a page has dozens of tooltips, of which one is read (docs/decisions/0115). When to open is said here; where it stands and when it
+ * goes is Radix'.
+ */
 export function Tooltip({
   text,
   children,
@@ -13,35 +30,80 @@ export function Tooltip({
   children: ReactNode
   onPress?: boolean
 }) {
+  const id = useId()
+  const target = useRef<HTMLElement>(null)
+  const timer = useRef(0)
+  const pressed = useRef(false)
   const [open, setOpen] = useState(false)
-  // Radix hides a tooltip on press; where the press has no other meaning a finger needs it to open instead.
-  const press = onPress
-    ? {
-        onPointerDown: (event: React.PointerEvent) => event.preventDefault(),
-        onClick: (event: React.MouseEvent) => {
-          event.preventDefault()
-          setOpen(true)
-        },
-      }
-    : {}
+  useEffect(() => () => window.clearTimeout(timer.current), [])
+  function show() {
+    window.clearTimeout(timer.current)
+    // Whichever is open hears that and closes.
+    document.dispatchEvent(new CustomEvent('tooltip.open'))
+    setOpen(true)
+  }
+  function hide() {
+    window.clearTimeout(timer.current)
+    setOpen(false)
+  }
+  function onPointerEnter({ pointerType }: PointerEvent) {
+    if (pointerType !== 'touch') timer.current = window.setTimeout(show, delayMilliseconds)
+  }
+  // A press hides it; where the press has no other meaning a finger needs it to open instead.
+  function onPointerDown(event: PointerEvent) {
+    if (onPress) return event.preventDefault()
+    hide()
+    pressed.current = true
+    document.addEventListener('pointerup', () => (pressed.current = false), { once: true })
+  }
+  function onClick(event: MouseEvent) {
+    if (!onPress) return hide()
+    event.preventDefault()
+    show()
+  }
   return (
-    <Radix.Provider delayDuration={300}>
-      <Radix.Root open={open} onOpenChange={setOpen}>
-        <Radix.Trigger asChild {...press}>
-          {children}
-        </Radix.Trigger>
-        <Radix.Portal>
-          <Radix.Content
-            sideOffset={6}
-            collisionPadding={8}
-            className="z-50 max-w-72 rounded-lg bg-ink px-3 py-2 text-[13px] text-page leading-[18px]"
-          >
-            {text}
-          </Radix.Content>
-        </Radix.Portal>
-      </Radix.Root>
-    </Radix.Provider>
+    <>
+      <Slot.Root
+        ref={target}
+        aria-describedby={open ? id : undefined}
+        onPointerEnter={onPointerEnter}
+        onPointerLeave={() => window.clearTimeout(timer.current)}
+        onPointerDown={onPointerDown}
+        onClick={onClick}
+        onFocus={() => pressed.current || show()}
+        onBlur={hide}
+      >
+        {children}
+      </Slot.Root>
+      {open && (
+        <Radix.Provider>
+          <Radix.Root open onOpenChange={setOpen}>
+            <Radix.Trigger asChild>
+              <Stand target={target} />
+            </Radix.Trigger>
+            <Radix.Portal>
+              <Radix.Content
+                id={id}
+                sideOffset={6}
+                collisionPadding={8}
+                className="z-50 max-w-72 rounded-lg bg-ink px-3 py-2 text-[13px] text-page leading-[18px]"
+              >
+                {text}
+              </Radix.Content>
+            </Radix.Portal>
+          </Radix.Root>
+        </Radix.Provider>
+      )}
+    </>
   )
+}
+
+/** Stands for the child, which is there already. */
+function Stand({ target, ref }: { target: RefObject<HTMLElement | null>; ref?: RefCallback<HTMLElement> }) {
+  useLayoutEffect(() => {
+    ref?.(target.current)
+  }, [ref, target])
+  return null
 }
 
 /** A small "i" with an explanation; opens on hover, focus and touch. */

@@ -221,3 +221,22 @@ test('everything that a filter matches is previewed and revoked, also what is on
   await expect(page.getByRole('heading', { name: 'Nothing matches' })).toBeVisible()
   await expectAccessible(page)
 })
+
+test('a page is asked for when its link is pressed, and nothing ahead of that', async ({ page, context }) => {
+  await crowd.signIn(context, 'owner')
+  const ahead: string[] = []
+  page.on('request', (request) => {
+    if (request.headers()['next-router-prefetch']) ahead.push(request.url())
+  })
+  await page.goto(at('admin/revocation'))
+  const tabs = page.getByRole('navigation', { name: 'What to show' })
+  // By the router: its pages come after whatever it had asked for ahead.
+  for (const tab of ['Connections', 'Devices and apps', 'Issued tokens']) {
+    await tabs.getByRole('link', { name: tab }).click()
+    await expect(tabs.getByRole('link', { name: tab })).toHaveAttribute('aria-current', 'page')
+  }
+  await page.getByRole('link', { name: 'Activity', exact: true }).hover()
+  await page.getByRole('link', { name: 'Activity', exact: true }).click()
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Activity')
+  expect(ahead).toEqual([])
+})

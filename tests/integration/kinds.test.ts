@@ -3,6 +3,7 @@ import { createElement } from 'react'
 import { renderToStaticMarkup } from 'react-dom/server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tokenRow } from '../../app/_features/token-table.tsx'
+import { drawn } from '../../app/_ui/said.tsx'
 import { pickerFor } from '../../app/t/[tenant]/projects/[project]/issue/pickers/index.ts'
 import { kindList, providerList } from '../../lib/broker/providers.ts'
 import { issueOffer } from '../../lib/broker/read/offer.ts'
@@ -148,7 +149,9 @@ describe('a kind that is registered by one line', () => {
 
     const { items: tokens } = await tokenPage(app.ctx, actor, { projectId: project })
     const view = { tenant: 'acme', now: app.ctx.now().toISOString() }
-    const cells = tokens.map((token) => createElement('p', { key: token.id }, tokenRow(view, token).cells.scopes))
+    const cells = tokens.map((token) =>
+      createElement('p', { key: token.id }, drawn(tokenRow(view, token).cells.scopes)),
+    )
     const table = renderToStaticMarkup(createElement('div', {}, cells))
     expect(table).toContain('1\u00a0slots\u00a0· 0\u00a0coins')
     expect(table).toContain('2 not granted')

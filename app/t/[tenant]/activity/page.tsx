@@ -1,9 +1,8 @@
-import Link from 'next/link'
 import { hrefWith, oneOf, type Query, single } from '@/app/_features/query.ts'
 import { DataTable } from '@/app/_ui/data-table.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
 import { FilterBar } from '@/app/_ui/filter-bar.tsx'
-import { Name } from '@/app/_ui/name.tsx'
+import Link from '@/app/_ui/link.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
@@ -140,6 +139,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
       {page.items.length > 0 ? (
         <DataTable
           caption="Activity"
+          now={now.toISOString()}
           columns={[
             { key: 'what', header: 'What' },
             { key: 'who', header: 'Who', width: 'w-48', fold: true },
@@ -161,8 +161,8 @@ export default async function ActivityPage({ params, searchParams }: Props) {
                     {more && <span className="wrap-anywhere font-normal text-muted">{more}</span>}
                   </span>
                 ),
-                who: <Name text={whoOf(event)} />,
-                when: <Time at={event.at.toISOString()} now={now.toISOString()} hint="hover" />,
+                who: { says: 'name', text: whoOf(event) },
+                when: { says: 'time', at: event.at.toISOString() },
                 outcome: <OutcomeWord outcome={event.outcome} />,
                 from: event.address ?? '–',
                 details: <EventDetails tenant={tenant} id={event.id} what={what} names={people} oversees={oversees} />,

@@ -1,11 +1,7 @@
-import Link from 'next/link'
 import { ConnectionMenu } from '@/app/_features/health-acts.tsx'
-import { PersonLink } from '@/app/_features/person-link.tsx'
+import { personCell } from '@/app/_features/person-link.tsx'
 import { healthWords, projectsName, shownState } from '@/app/_features/words.ts'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
-import { Name } from '@/app/_ui/name.tsx'
-import { StateBadge } from '@/app/_ui/state-badge.tsx'
-import { Time } from '@/app/_ui/time.tsx'
 import type { ConnectionView } from '@/lib/broker/read/connection.ts'
 
 export const connectionColumns: Column[] = [
@@ -21,7 +17,7 @@ export const connectionColumns: Column[] = [
 
 /** A connection as a row; it can be chosen until it is revoked. Its name leads to its page. */
 export function connectionRow(
-  { tenant, now, owner, mayFreeze }: { tenant: string; now: string; owner: string; mayFreeze: boolean },
+  { tenant, owner, mayFreeze }: { tenant: string; owner: string; mayFreeze: boolean },
   connection: ConnectionView,
 ): Row {
   const { id, accountName, provider, linkedAt, usedAt, grantExpiresAt, status } = connection
@@ -31,32 +27,21 @@ export function connectionRow(
     label: `${name} of ${owner}`,
     fixed: status === 'revoked',
     cells: {
-      project: (
-        <span className="flex min-w-0 flex-col">
-          <Link href={`/t/${tenant}/connections/${id}`} className="block rounded-sm underline underline-offset-4">
-            <Name text={name} />
-          </Link>
-          <span className="truncate font-normal text-[13px] text-muted">{provider.name}</span>
-        </span>
-      ),
-      owner: <PersonLink tenant={tenant} id={connection.ownerId} name={owner} />,
-      account: <Name text={accountName} />,
-      linked: <Time at={linkedAt.toISOString()} now={now} hint="hover" />,
+      project: { says: 'title', text: name, href: `/t/${tenant}/connections/${id}`, kind: provider.name },
+      owner: personCell({ tenant, id: connection.ownerId, name: owner }),
+      account: { says: 'name', text: accountName },
+      linked: { says: 'time', at: linkedAt.toISOString() },
       used: usedAt ? (
-        <Time at={usedAt.toISOString()} now={now} hint="hover" />
+        { says: 'time', at: usedAt.toISOString() }
       ) : (
         <span className="text-muted italic">not reported</span>
       ),
       ends: grantExpiresAt ? (
-        <Time at={grantExpiresAt.toISOString()} now={now} hint="hover" />
+        { says: 'time', at: grantExpiresAt.toISOString() }
       ) : (
         <span className="text-muted">not known</span>
       ),
-      state: (
-        <span title={healthWords(connection) ?? undefined}>
-          <StateBadge kind="connection" state={shownState(connection)} />
-        </span>
-      ),
+      state: { says: 'state', kind: 'connection', state: shownState(connection), title: healthWords(connection) },
       acts: (
         <ConnectionMenu
           key={id}

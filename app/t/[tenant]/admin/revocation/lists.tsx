@@ -84,7 +84,7 @@ async function tokens(asked: Asked): Promise<List> {
 }
 
 async function connections(asked: Asked): Promise<List> {
-  const { ctx, actor, tenant, chosen, now } = asked
+  const { ctx, actor, tenant, chosen } = asked
   const { whole, wire } = askedFor('connections', asked)
   const state = oneOf(connectionStates, chosen.state) ?? ('standing' as const)
   const found = await connectionPage(ctx, actor, { ...whole, status: state === 'all' ? undefined : state })
@@ -104,7 +104,7 @@ async function connections(asked: Asked): Promise<List> {
     rows: (names) =>
       found.items.map((connection) => {
         const owner = names.get(connection.ownerId) ?? former
-        return connectionRow({ tenant, now: now.toISOString(), owner, mayFreeze: may(actor, 'administer') }, connection)
+        return connectionRow({ tenant, owner, mayFreeze: may(actor, 'administer') }, connection)
       }),
     facts: (names) =>
       found.items.map((connection) => ({
@@ -152,7 +152,7 @@ async function devices(asked: Asked): Promise<List> {
 }
 
 async function sessions(asked: Asked): Promise<List> {
-  const { ctx, actor, tenant, chosen, before, now } = asked
+  const { ctx, actor, tenant, chosen, before } = asked
   const { filter, wire } = askedFor('sessions', asked)
   const { search, userId, madeBefore, endsBefore, endsAfter } = filter
   const order = chosen.sort === 'ends' ? chosen.sort : undefined
@@ -167,9 +167,7 @@ async function sessions(asked: Asked): Promise<List> {
     match: { total: found.others, totalIsCapped: found.totalIsCapped, filter: { kind: 'sessions', ...wire } },
     columns: sessionColumns,
     rows: (names) =>
-      found.items.map((session) =>
-        sessionRow({ tenant, now: now.toISOString(), owner: names.get(session.ownerId) ?? former }, session),
-      ),
+      found.items.map((session) => sessionRow({ tenant, owner: names.get(session.ownerId) ?? former }, session)),
     facts: (names) =>
       found.items.map(({ id, agent, ownerId }) => ({
         id,
@@ -181,7 +179,7 @@ async function sessions(asked: Asked): Promise<List> {
 }
 
 async function requests(asked: Asked): Promise<List> {
-  const { ctx, actor, tenant, before, now } = asked
+  const { ctx, actor, tenant, before } = asked
   const { filter, wire } = askedFor('requests', asked)
   const { search, userId, providerId, clientId } = filter
   const found = await requestPage(ctx, actor, { search, userId, providerId, clientId, request: wire.request, before })
@@ -196,7 +194,7 @@ async function requests(asked: Asked): Promise<List> {
     owners: found.items.map(({ ownerId }) => ownerId),
     match: { ...totalOf(found), filter: { kind: 'requests', ...wire } },
     columns: requestColumns,
-    rows: (names) => found.items.map((request) => requestRow({ tenant, now: now.toISOString(), names }, request)),
+    rows: (names) => found.items.map((request) => requestRow({ tenant, names }, request)),
     facts: (names) =>
       found.items.map((request) => ({
         id: request.id,

@@ -1,7 +1,6 @@
-import { PersonLink } from '@/app/_features/person-link.tsx'
+import { personCell } from '@/app/_features/person-link.tsx'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
-import { Countdown, Time } from '@/app/_ui/time.tsx'
 import type { RequestView } from '@/lib/broker/read/requests.ts'
 
 export const requestColumns: Column[] = [
@@ -34,7 +33,7 @@ const begunAt = { link: 'a browser', ask: 'the gateway', device: 'not known', ap
 
 /** Something that is open, as a row. */
 export function requestRow(
-  { tenant, now, names }: { tenant: string; now: string; names: Map<string, string> },
+  { tenant, names }: { tenant: string; names: Map<string, string> },
   request: RequestView,
 ): Row {
   const { id, kind, ownerId, approved, address } = request
@@ -53,13 +52,13 @@ export function requestRow(
         </span>
       ),
       owner: ownerId ? (
-        <PersonLink tenant={tenant} id={ownerId} name={names.get(ownerId)} />
+        personCell({ tenant, id: ownerId, name: names.get(ownerId) })
       ) : (
         <span className="text-muted">nobody yet</span>
       ),
       from: <span className="wrap-anywhere">{address ?? <span className="text-muted">{begunAt[kind]}</span>}</span>,
-      made: <Time at={request.createdAt.toISOString()} now={now} hint="hover" />,
-      ends: <Countdown until={request.expiresAt.toISOString()} now={now} />,
+      made: { says: 'time', at: request.createdAt.toISOString() },
+      ends: { says: 'until', at: request.expiresAt.toISOString() },
     },
   }
 }

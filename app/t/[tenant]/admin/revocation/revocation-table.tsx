@@ -142,6 +142,7 @@ export function RevocationTable({ kind, tenant, columns, rows, facts, match, may
       {rows.length > 0 ? (
         <DataTable
           caption={rest.caption}
+          now={now}
           columns={columns}
           rows={rows}
           selection={

@@ -1,8 +1,7 @@
 import { agentWords } from '@/app/_features/agent-words.ts'
-import { PersonLink } from '@/app/_features/person-link.tsx'
+import { personCell } from '@/app/_features/person-link.tsx'
 import type { Column, Row } from '@/app/_ui/data-table.tsx'
 import { Name } from '@/app/_ui/name.tsx'
-import { Time } from '@/app/_ui/time.tsx'
 import type { TenantSessionView } from '@/lib/broker/read/sessions.ts'
 
 export const sessionColumns: Column[] = [
@@ -13,10 +12,7 @@ export const sessionColumns: Column[] = [
 ]
 
 /** A session as a row. The one that asks is not chosen: whoever wants to end it signs out. */
-export function sessionRow(
-  { tenant, now, owner }: { tenant: string; now: string; owner: string },
-  session: TenantSessionView,
-): Row {
+export function sessionRow({ tenant, owner }: { tenant: string; owner: string }, session: TenantSessionView): Row {
   const name = agentWords(session.agent)
   return {
     id: session.id,
@@ -28,9 +24,9 @@ export function sessionRow(
           {session.current && <span className="font-normal text-muted"> (this one)</span>}
         </Name>
       ),
-      owner: <PersonLink tenant={tenant} id={session.ownerId} name={owner} />,
-      made: <Time at={session.createdAt.toISOString()} now={now} hint="hover" />,
-      ends: <Time at={session.expiresAt.toISOString()} now={now} hint="hover" />,
+      owner: personCell({ tenant, id: session.ownerId, name: owner }),
+      made: { says: 'time', at: session.createdAt.toISOString() },
+      ends: { says: 'time', at: session.expiresAt.toISOString() },
     },
   }
 }

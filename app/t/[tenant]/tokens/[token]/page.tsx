@@ -1,5 +1,4 @@
 import type { Metadata } from 'next'
-import Link from 'next/link'
 import { cache } from 'react'
 import { orNotFound } from '@/app/_features/guard.tsx'
 import { FrozenNotice, NextAct } from '@/app/_features/health.tsx'
@@ -14,6 +13,7 @@ import { failureWords, lastUseWords, strategyText, tokenFrozenWords } from '@/ap
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { Copied } from '@/app/_ui/copied.tsx'
 import { KeyValue, type KeyValueItem } from '@/app/_ui/key-value.tsx'
+import Link from '@/app/_ui/link.tsx'
 import { Notice } from '@/app/_ui/notice.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Section } from '@/app/_ui/section.tsx'
