@@ -24,7 +24,7 @@ BEGIN
   work AS (
     INSERT INTO upstream_revocation (tenant_id, id, kind, provider_id, connection_id, token_id, act_id, next_try_at, created_at)
       SELECT p_tenant, vk.new_id('rev'), 'token', m.provider_id, m.connection_id, m.id, p_act, p_now, p_now FROM marked m
-      WHERE m.status = 'revoked' AND m.connection_id IS NOT NULL AND m.secret_hash IS NULL)
+      WHERE m.connection_id IS NOT NULL AND m.secret_hash IS NULL)
   SELECT count(*) INTO ended FROM marked;
   done := cardinality(v_ids) < p_limit;
   UPDATE revocation_act r SET ended = r.ended + end_batch.ended, done_at = CASE WHEN end_batch.done THEN p_now END
