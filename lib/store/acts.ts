@@ -47,7 +47,7 @@ export const findAct = (tx: ReadTx, tenantId: string, id: string) =>
 export const listActsOn = (tx: ReadTx, tenantId: string, userId: string, take: number): Promise<ActRow[]> =>
   tx.revocationAct.findMany({ where: { tenantId, userId }, orderBy: { id: 'desc' }, take })
 
-/** vk.end_batch: the next `limit` tokens of an act on what a person held. `busy`: another process is at it. */
+/** vk.end_batch: the next `limit` tokens of an act on what a person held. `busy`: another process is at it, or another act. */
 export async function endBatch(
   tx: Tx,
   tenantId: string,

@@ -34,8 +34,10 @@ BEGIN
       WHERE c.tenant_id = p_tenant AND c.user_id = p_user AND c.status <> 'revoked' AND t.status = 'issuing' AND t.secret_hash IS NULL
         AND (t.endless OR t.expires_at > p_now - interval '2 minutes');
   END IF;
+  -- What an act before this one has ended is dead already, though its batches have not come to it.
   tokens := (SELECT count(*) FROM issued_token t WHERE t.tenant_id = p_tenant AND t.user_id = p_user AND t.status IN ('issuing', 'live')
-    AND t.generation = 0 AND t.expires_at > p_now);
+    AND t.generation = 0 AND t.expires_at > p_now AND t.generations[5] >= coalesce((SELECT max(e.generation) FROM revocation_act e
+      WHERE e.tenant_id = p_tenant AND e.user_id = p_user AND e.done_at IS NULL), 0));
   PERFORM 1 FROM issued_token t WHERE t.tenant_id = p_tenant AND t.user_id = p_user AND t.status = 'issuing' AND t.generation = 0
     ORDER BY t.id FOR UPDATE;
   -- Their work waits until it is known what was made (store/revocations.ts, awaitOthers).
