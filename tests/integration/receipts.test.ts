@@ -183,8 +183,11 @@ it.each<[string, { reset: 'after' } | { status: number }, number]>([
   await app.demo.faults.barrier('unknown').arrived()
   const act = await revokeTokens()
   expect(await stated(act)).toMatchObject(open)
+  // Whoever asked cannot look for it either, so it is the background's.
+  app.demo.faults.push('GET /v2/storage/tokens', ...away)
   app.demo.faults.barrier('unknown').release()
   expect((await racing).status).toBeGreaterThanOrEqual(400)
+  app.demo.faults.clear()
   await later()
   expect(await stated(act)).toMatchObject(over(dead))
 })
