@@ -5,6 +5,7 @@ import { newId } from '../security/ids.ts'
 import { type ActRow, advanceAct, dueOfAct, endBatch, findAct, insertAct, settleAct, takeAct } from '../store/acts.ts'
 import { act } from '../store/authority.ts'
 import { type Prisma, readTenant } from '../store/database.ts'
+import type { LookedUp } from '../store/search.ts'
 import {
   holdSelected,
   lookUpSelection,
@@ -47,11 +48,14 @@ export async function revokeSelection(
     const { kind } = selection.filter
     requireEnding(actor, kind)
     const filter = ownSelection(actor, selection.filter)
-    await requireCount(tx, tenantId, await lookUpSelection(ctx, tx, tenantId, { filter, asOf }), { count })
+    const selected = await lookUpSelection(ctx, tx, tenantId, { filter, asOf })
+    await requireCount(tx, tenantId, selected, { count })
+    const { found, providerIds } = selected.filter
     const { credential, address, agent, requestId } = actor
     await insertAct(tx, {
       ...{ tenantId, id, kind, by: actor.userId, asOf, createdAt: now, reason: reason ?? null },
       filter: stored(filter),
+      lookedUp: stored({ found, providerIds }),
       origin: stored({ credential, address, agent, requestId }),
       counts: { [kind]: count },
     })
@@ -126,7 +130,7 @@ async function endSelectedBatch(ctx: Context, { tenantId, id }: Place): Promise<
     const row = await takeAct(tx, tenantId, id)
     if (!row) return { done: false, busy: true }
     if (row.doneAt) return { done: true, busy: false }
-    const selection = await lookUpSelection(ctx, tx, tenantId, selectionOf(row))
+    const selection = await lookUpSelection(ctx, tx, tenantId, selectionOf(row), row.lookedUp as LookedUp | null)
     const { kind, of } = selection.filter
     const take = batchSizes[kind]
     const ids = await selectIds(tx, tenantId, selection, { after: row.cursor ?? '', take })

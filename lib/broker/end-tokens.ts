@@ -3,11 +3,14 @@ import type { Tx } from '../store/database.ts'
 import { insertRevocations } from '../store/revocations.ts'
 import { markRevoked, type TokenRow } from '../store/tokens.ts'
 
-/** Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion. */
+/**
+ * Raises the tokens' generation and queues their end upstream. One still being made is ended by its own completion. In an `act` on
+ * many things it has its work from now on, which waits for that: what it makes is the act's to tell.
+ */
 export async function endTokens(
   tx: Tx,
   tokens: TokenRow[],
-  { tenantId, by, now }: { tenantId: string; by: string | null; now: Date },
+  { tenantId, by, now, act }: { tenantId: string; by: string | null; now: Date; act?: string | undefined },
 ): Promise<string[]> {
   if (tokens.length === 0) return []
   await markRevoked(
@@ -18,7 +21,7 @@ export async function endTokens(
     now,
   )
   const rows = tokens
-    .filter(({ status }) => status === 'live')
+    .filter(({ status }) => status === 'live' || act !== undefined)
     .flatMap((token) => workFor(token, now).map((work) => ({ ...work, kind: 'token', nextTryAt: now })))
   await insertRevocations(tx, rows)
   return rows.map((row) => row.id)

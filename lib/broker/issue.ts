@@ -23,6 +23,7 @@ import { frozenBy } from '../store/freezes.ts'
 import type { Once } from '../store/idempotency.ts'
 import { beginIssue, completeIssue, type IssueConnection, type ProjectNamed, type Refusal } from '../store/issuing.ts'
 import type { ProviderFacts } from '../store/providers.ts'
+import { dropWaiting } from '../store/revocations.ts'
 import { asSystem } from '../store/system.ts'
 import {
   endIssuing,
@@ -456,7 +457,10 @@ async function notMade(
   ctx.metrics.issues.inc({ strategy, outcome: unsure ? 'issue_unconfirmed' : failure })
   await asSystem(ctx, actor.tenantId, 'end of an attempt', async (tx) => {
     if (unsure) await noteIssuing(tx, actor.tenantId, id, failure)
-    else await endIssuing(tx, actor.tenantId, id, { status: 'failed', failure })
+    else {
+      await endIssuing(tx, actor.tenantId, id, { status: 'failed', failure })
+      await dropWaiting(tx, actor.tenantId, id)
+    }
     await record(tx, actor.tenantId, ctx.now(), actor, {
       action: 'token.failed',
       outcome: 'failed',

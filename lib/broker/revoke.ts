@@ -148,7 +148,7 @@ export async function revokeHere(ctx: Context, vault: Vault, tx: Tx, revoker: By
     grantIds: closed.ending.map(({ id }) => id),
   })
   const tokens = living.filter((token) => token.generation === 0 && token.expiresAt > now)
-  work.push(...(await endTokens(tx, tokens, { tenantId, by, now })))
+  work.push(...(await endTokens(tx, tokens, { tenantId, by, now, act: revoker.act })))
   work.push(...(await queueOrphans(vault, tx, living, opened, now)))
 
   const requests = await withdrawHere(ctx, tx, revoker, input)

@@ -31,7 +31,7 @@ import { type Vault, vaultOf } from '../vault/keys.ts'
 import { handlePlace, placeOfKept } from '../vault/places.ts'
 import { within } from '../within.ts'
 import { endOrphans } from './orphans.ts'
-import { latestMomentOf } from './read/token.ts'
+import { endOfUnmade, latestMomentOf } from './read/token.ts'
 import { openProvider } from './upstream.ts'
 
 /** What the upstream is told to end; what a cut-off issue left has a way of its own. */
@@ -45,8 +45,8 @@ const waitMilliseconds = 60_000
 
 /**
  * Does one piece of upstream revocation work, if it is due and nobody else has it. Never throws for what the upstream
- * does: the row says how it stands, and the tick comes back. A grant is ended after what it is needed to look for, and a token that
- * dies with its grant is asked about after that.
+ * does: the row says how it stands, and the tick comes back. A grant is ended after what it is needed to look for, a token that
+ * dies with its grant is asked about after that, and one that is still being made is ended once it is known what was made.
  */
 export async function settleRevocation(
   ctx: Context,
@@ -58,6 +58,10 @@ export async function settleRevocation(
     if (!row) return undefined
     if (row.kind === 'grant' && (await pendingOrphans(tx, tenantId, row.connectionId)).length > 0) {
       await awaitOthers(tx, tenantId, id, { for: 'cut_off_issue', nextTryAt: later() })
+      return undefined
+    }
+    if (row.kind === 'token' && row.token?.status === 'issuing') {
+      await awaitOthers(tx, tenantId, id, { for: 'issue_under_way', nextTryAt: later() })
       return undefined
     }
     const provider = await findProviderEver(tx, tenantId, row.providerId)
@@ -81,6 +85,8 @@ export async function settleRevocation(
       return await finish(ctx, row, outcome.state, outcome.state === 'impossible' ? outcome.reason : null)
     }
     const target = await openTarget(vault, row, connection.userId)
+    const unmade = row.kind === 'token' && row.state === 'pending' ? endOfUnmade(row.token) : undefined
+    if (unmade) return await finish(ctx, row, unmade, null)
     if (!target) return await finish(ctx, row, nothing, nothingLeft)
     const opened = await openProvider(ctx, vault, provider)
     const tellsDead = configured(provider)?.kind.tellsDead ?? false

@@ -47,7 +47,7 @@ export const findAct = (tx: ReadTx, tenantId: string, id: string) =>
 export const listActsOn = (tx: ReadTx, tenantId: string, userId: string, take: number): Promise<ActRow[]> =>
   tx.revocationAct.findMany({ where: { tenantId, userId }, orderBy: { id: 'desc' }, take })
 
-/** vk.end_batch: the next `limit` tokens of an act on what a person held. `busy`: another process is at it. */
+/** vk.end_batch: the next `limit` tokens of an act on what a person held. `busy`: another process is at it, or another act. */
 export async function endBatch(
   tx: Tx,
   tenantId: string,
@@ -112,12 +112,18 @@ export const dueOfAct = async (
     })
   ).map(({ id }) => id)
 
-/** Notes that an act is over, once nothing of it is pending. Whether it is. */
-export const settleAct = async (tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> =>
-  (await tx.$executeRaw`
+/**
+ * Notes that an act is over, once nothing of it is pending. Whether it is. Locked first, so that work that is opened meanwhile is seen:
+ * a statement that waits for a lock reads the other tables as they were before.
+ */
+export async function settleAct(tx: Tx, tenantId: string, id: string, now: Date): Promise<boolean> {
+  await tx.$queryRaw`SELECT 1 FROM revocation_act WHERE tenant_id = ${tenantId} AND id = ${id} FOR UPDATE`
+  const written = await tx.$executeRaw`
     UPDATE revocation_act a SET settled_at = coalesce(a.settled_at, ${now}) WHERE a.tenant_id = ${tenantId} AND a.id = ${id}
       AND a.done_at IS NOT NULL AND NOT EXISTS (SELECT FROM upstream_revocation r
-        WHERE r.tenant_id = a.tenant_id AND r.act_id = a.id AND r.state = 'pending')`) > 0
+        WHERE r.tenant_id = a.tenant_id AND r.act_id = a.id AND r.state = 'pending')`
+  return written > 0
+}
 
 /** Acts that are not over, of all tenants: those with something to be done here first. */
 export const openActs = (ctx: Pick<Context, 'pool' | 'config'>, limit: number) =>

@@ -14,6 +14,37 @@ export type RevocationState = 'pending' | 'done' | 'confirmed' | 'failed' | 'imp
 export const insertRevocations = (tx: Tx, rows: Prisma.UpstreamRevocationCreateManyInput[]) =>
   tx.upstreamRevocation.createMany({ data: rows })
 
+/**
+ * Writes work for what came back after its end: it is the act's that ended its token or connection, and what had settled without it
+ * has not.
+ */
+export async function insertLate(tx: Tx, row: Prisma.UpstreamRevocationCreateManyInput): Promise<void> {
+  const { tenantId, connectionId, tokenId } = row
+  const of = tokenId ? { tokenId } : { connectionId, kind: 'grant' }
+  const before = await tx.upstreamRevocation.findFirst({ where: { tenantId, ...of }, orderBy: { id: 'desc' } })
+  await insertRevocations(tx, [{ ...row, actId: before?.actId ?? null }])
+  if (before?.actId) await reopenAct(tx, tenantId, before.actId)
+}
+
+const reopenAct = (tx: Tx, tenantId: string, id: string) =>
+  tx.revocationAct.updateMany({ where: { tenantId, id }, data: { settledAt: null } })
+
+const waitingFor = (tenantId: string, tokenId: string) => ({ tenantId, tokenId, kind: 'token', state: 'pending' })
+
+/** Lets the work go on that has waited for a token to be made. Its id; undefined: there is none. */
+export async function wakeWaiting(tx: Tx, tenantId: string, tokenId: string, now: Date): Promise<string | undefined> {
+  const [row] = await tx.upstreamRevocation.updateManyAndReturn({
+    where: waitingFor(tenantId, tokenId),
+    data: { nextTryAt: now, lastError: null },
+    select: { id: true },
+  })
+  return row?.id
+}
+
+/** Takes back the work that has waited for a token of which it is known that nobody made it. */
+export const dropWaiting = (tx: Tx, tenantId: string, tokenId: string) =>
+  tx.upstreamRevocation.deleteMany({ where: waitingFor(tenantId, tokenId) })
+
 /** Takes one due piece of work under a lease; undefined when another process has it or it is finished. */
 export async function claimRevocation(
   tx: Tx,
@@ -52,7 +83,7 @@ export async function reopenRevocation(tx: Tx, tenantId: string, id: string, nex
     where: { tenantId_id: { tenantId, id } },
     data: { state: 'pending', lastError: 'alive', nextTryAt, claimUntil: null, finishedAt: null },
   })
-  if (actId) await tx.revocationAct.updateMany({ where: { tenantId, id: actId }, data: { settledAt: null } })
+  if (actId) await reopenAct(tx, tenantId, actId)
 }
 
 /** Ends the work and wipes what it needed, unless a retry by hand could still use it (`keep`), or it is asked about again. */
@@ -102,7 +133,7 @@ export async function awaitOthers(
   tx: Tx,
   tenantId: string,
   id: string,
-  { for: others, nextTryAt }: { for: 'cut_off_issue' | 'its_connection'; nextTryAt: Date },
+  { for: others, nextTryAt }: { for: 'cut_off_issue' | 'its_connection' | 'issue_under_way'; nextTryAt: Date },
 ): Promise<void> {
   const data = { nextTryAt, claimUntil: null, tries: { decrement: 1 } }
   const { lastError } = await tx.upstreamRevocation.update({ where: { tenantId_id: { tenantId, id } }, data })

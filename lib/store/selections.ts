@@ -83,14 +83,22 @@ export const choosable: Record<SelectedKind, readonly (keyof RevocableFilter)[]>
   requests: ['providerId', 'clientId', 'endsBefore', 'endsAfter', 'request'],
 }
 
-/** A selection as it was asked for, for everything that a transaction does with it. */
+/**
+ * A selection as it was asked for, for everything that a transaction does with it. `known`: what it meant when it was confirmed. People
+ * and programs can be renamed while an act goes on, into it and out of it.
+ */
 export const lookUpSelection = async (
   { config }: Pick<Context, 'config'>,
   tx: ReadTx,
   tenantId: string,
-  { filter, asOf }: Selection<RevocableFilter>,
+  { filter: { search, providerKind, ...rest }, asOf }: Selection<RevocableFilter>,
+  known?: LookedUp | null,
 ): Promise<Selection<SelectedFilter>> => ({
-  filter: { ...(await lookUp(tx, tenantId, filter)), idleSeconds: config.session.idleSeconds },
+  filter: {
+    ...rest,
+    ...(known ?? (await lookUp(tx, tenantId, { search, providerKind }))),
+    idleSeconds: config.session.idleSeconds,
+  },
   asOf,
 })
 

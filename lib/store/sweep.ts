@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { query, type Tx } from './database.ts'
+import { query, type Tx, underSavepoint } from './database.ts'
 import { asSystem } from './system.ts'
 
 /** What is over and goes, each as "which" ($1 tenant, $2 how many at most) and "how" ($1 tenant, $2 ids). */
@@ -117,7 +117,10 @@ export const sweepBatch = (ctx: Pick<Context, 'db'>, tenantId: string, name: Swe
     return ids.length
   })
 
-/** The same batch entry by entry, each in a transaction of its own: what cannot go is left and told to `broken`. */
+/**
+ * The same batch entry by entry, each under a savepoint: what cannot go is left and told to `broken`. In one transaction, because its
+ * locks are what keeps an entry as over as it was found: a freeze set again or a key claimed anew is not swept.
+ */
 export async function sweepSingly(
   ctx: Pick<Context, 'db'>,
   tenantId: string,
@@ -125,11 +128,12 @@ export async function sweepSingly(
   limit: number,
   broken: (id: string, error: unknown) => void,
 ): Promise<void> {
-  const found = await asSystem(ctx, tenantId, 'job', (tx) => pick(tx, tenantId, sweeps[name], limit))
-  for (const { id } of found)
-    await asSystem(ctx, tenantId, 'job', (tx) => drop(tx, tenantId, sweeps[name], [id])).catch((error: unknown) =>
-      broken(id, error),
-    )
+  await asSystem(ctx, tenantId, 'job', async (tx) => {
+    for (const { id } of await pick(tx, tenantId, sweeps[name], limit)) {
+      const failure = await underSavepoint(tx, async () => void (await drop(tx, tenantId, sweeps[name], [id])))
+      if (failure !== undefined) broken(id, failure)
+    }
+  })
 }
 
 /** Deletes one batch of sessions past their idle or absolute limit. How many. */

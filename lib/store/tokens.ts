@@ -2,7 +2,7 @@ import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { Prisma, query, type ReadTx, type Tx } from './database.ts'
 import { behindSql, type Order, type Place } from './order.ts'
-import { insertRevocations } from './revocations.ts'
+import { insertLate, wakeWaiting } from './revocations.ts'
 import { tokensFound } from './search.ts'
 import type { Chosen, Measured, Part, Selection, UsedSince } from './selections.ts'
 
@@ -96,9 +96,11 @@ export async function endUnwanted(
     WHERE tenant_id = ${tenantId} AND id = ${made.id} AND upstream_id IS NULL
     RETURNING provider_id AS "providerId", connection_id AS "connectionId"`
   if (!row) throw new Error('a token that came back has no row to be ended with')
+  const waiting = await wakeWaiting(tx, tenantId, made.id, made.now)
+  if (waiting) return waiting
   const work = newId('revocation')
   const times = { nextTryAt: made.now, createdAt: made.now }
-  await insertRevocations(tx, [{ tenantId, id: work, kind: 'token', tokenId: made.id, ...row, ...times }])
+  await insertLate(tx, { tenantId, id: work, kind: 'token', tokenId: made.id, ...row, ...times })
   return work
 }
 

@@ -34,12 +34,20 @@ BEGIN
       WHERE c.tenant_id = p_tenant AND c.user_id = p_user AND c.status <> 'revoked' AND t.status = 'issuing' AND t.secret_hash IS NULL
         AND (t.endless OR t.expires_at > p_now - interval '2 minutes');
   END IF;
+  -- What an act before this one has ended is dead already, though its batches have not come to it.
   tokens := (SELECT count(*) FROM issued_token t WHERE t.tenant_id = p_tenant AND t.user_id = p_user AND t.status IN ('issuing', 'live')
-    AND t.generation = 0 AND t.expires_at > p_now);
+    AND t.generation = 0 AND t.expires_at > p_now AND t.generations[5] >= coalesce((SELECT max(e.generation) FROM revocation_act e
+      WHERE e.tenant_id = p_tenant AND e.user_id = p_user AND e.done_at IS NULL), 0));
   PERFORM 1 FROM issued_token t WHERE t.tenant_id = p_tenant AND t.user_id = p_user AND t.status = 'issuing' AND t.generation = 0
     ORDER BY t.id FOR UPDATE;
-  UPDATE issued_token t SET generation = 1, revoked_at = p_now, revoked_by = p_by
-    WHERE t.tenant_id = p_tenant AND t.user_id = p_user AND t.status = 'issuing' AND t.generation = 0 AND t.expires_at > p_now;
+  -- Their work waits until it is known what was made (store/revocations.ts, awaitOthers).
+  WITH making AS (
+    UPDATE issued_token t SET generation = 1, revoked_at = p_now, revoked_by = p_by
+      WHERE t.tenant_id = p_tenant AND t.user_id = p_user AND t.status = 'issuing' AND t.generation = 0 AND t.expires_at > p_now
+      RETURNING t.id, t.provider_id, t.connection_id)
+  INSERT INTO upstream_revocation (tenant_id, id, kind, provider_id, connection_id, token_id, act_id, next_try_at, created_at)
+    SELECT p_tenant, vk.new_id('rev'), 'token', m.provider_id, m.connection_id, m.id, p_act, p_now, p_now FROM making m
+    WHERE m.connection_id IS NOT NULL;
   RETURN NEXT;
 END $$;
 REVOKE EXECUTE ON FUNCTION vk.end_held(text, text, text, text, boolean, timestamptz) FROM PUBLIC;

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { GET as alive } from '../../app/api/health/route.ts'
 import { GET as ready } from '../../app/api/ready/route.ts'
@@ -10,6 +11,7 @@ import { createOutbound } from '../../lib/security/outbound.ts'
 import { claimRefresh } from '../../lib/store/connections.ts'
 import { isOutage } from '../../lib/store/database.ts'
 import { tenantIds } from '../../lib/store/lookups.ts'
+import { sweepSingly } from '../../lib/store/sweep.ts'
 import { vaultOf } from '../../lib/vault/keys.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList, type Key, rowOf, storedRefreshToken } from '../support/connection.ts'
@@ -432,5 +434,44 @@ describe('what is over', () => {
     expect(await count(`attempt WHERE id LIKE 'att_over%'`)).toBe(1)
     expect(await count(`session WHERE id LIKE 'ses_over%'`)).toBe(0)
     expect(broker.logged.some((line) => line.includes('att_over7'))).toBe(true)
+  })
+
+  it('H-09: what is over no more, because somebody froze it again meanwhile, is not swept beside an entry that cannot go', async () => {
+    const [stuck, again] = ['con_sweep1', 'con_sweep2']
+    const freeze = `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_by, frozen_at, reason, until)
+      VALUES ($1, 'connection', $2, $3, vk_now(), '', vk_now() + make_interval(days => $4))
+      ON CONFLICT (tenant_id, kind, target_id) DO UPDATE SET until = EXCLUDED.until`
+    for (const id of [stuck, again]) await broker.owner.query(freeze, [actor.tenantId, id, actor.userId, -40])
+    await broker.owner.query(`CREATE FUNCTION public.hold_one() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF OLD.target_id = 'con_sweep1' THEN PERFORM pg_advisory_xact_lock(7); RAISE 'this one stays'; END IF; RETURN OLD; END $$`)
+    await broker.owner.query(
+      'CREATE TRIGGER hold_one BEFORE DELETE ON freeze_fact FOR EACH ROW EXECUTE FUNCTION public.hold_one()',
+    )
+    const [gate, person] = [1, 2].map(() => new pg.Client({ connectionString: broker.database.ownerUrl }))
+    if (!gate || !person) throw new Error('two connections are needed')
+    for (const client of [gate, person]) {
+      await client.connect()
+      await client.query(`SELECT set_config('app.tenant_id', $1, false)`, [actor.tenantId])
+    }
+    const told: string[] = []
+    try {
+      await gate.query('SELECT pg_advisory_lock(7)')
+      const sweeping = sweepSingly(broker.ctx, actor.tenantId, 'freezes', 10, (id) => told.push(id))
+      const waits = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`
+      await expect.poll(async () => (await gate.query(waits)).rowCount, { timeout: 8_000 }).toBe(1)
+      const freezing = person.query(freeze, [actor.tenantId, again, actor.userId, 1])
+      // Either it waits for the sweep, or it is done before that goes on.
+      const over = `SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted
+        UNION ALL SELECT FROM freeze_fact WHERE target_id = '${again}' AND until > vk_now()`
+      await expect.poll(async () => (await gate.query(over)).rowCount, { timeout: 8_000 }).toBe(1)
+      await gate.query('SELECT pg_advisory_unlock(7)')
+      await Promise.all([sweeping, freezing])
+    } finally {
+      await Promise.all([gate.end(), person.end()])
+      await broker.owner.query('DROP TRIGGER hold_one ON freeze_fact; DROP FUNCTION public.hold_one()')
+    }
+    expect(told).toEqual([`connection ${stuck}`])
+    expect(await count(`freeze_fact WHERE target_id = '${again}' AND until > vk_now()`)).toBe(1)
+    await broker.owner.query(`DELETE FROM freeze_fact WHERE target_id LIKE 'con_sweep%'`)
   })
 })

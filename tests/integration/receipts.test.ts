@@ -3,7 +3,11 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { publicAuditKeys } from '../../lib/audit/keys.ts'
 import { type Receipt, verifyExport, verifyReceipt } from '../../lib/audit/verify.ts'
+import { freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { tick } from '../../lib/jobs/tick.ts'
+import { settleAct } from '../../lib/store/acts.ts'
+import { reopenRevocation } from '../../lib/store/revocations.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 
 let app: TestApp
@@ -110,4 +114,137 @@ it('Z-02: of everything that one person held it names them and the event; they g
   const globex = await app.signIn('owner@globex.test')
   expect((await app.call(globex, 'POST', `/tenants/globex/revocation-acts/${own}/receipts`)).status).toBe(404)
   expect((await take('act_none')).status).toBe(404)
+})
+
+type Way = [string, () => Promise<string>]
+const suspension = async () => {
+  await app.call(owner, 'PATCH', `/tenants/acme/members/${userId}`, { status: 'suspended' })
+  const [row] = await app.rows('acme', 'SELECT id FROM revocation_act ORDER BY id DESC LIMIT 1')
+  return String(row?.id)
+}
+const stated = async (act: string) => decodeJwt<Receipt>((await take(act)).text)
+
+/** A member who holds nothing but one connection, linked a moment ago. */
+async function anew(): Promise<void> {
+  app.demo.faults.clear()
+  await app.rows('acme', `UPDATE member SET status = 'active' WHERE user_id = $1`, [userId])
+  await app.rows('acme', `UPDATE issued_token SET expires_at = now() - interval '1 hour'`)
+  member = await app.signIn('member@acme.test')
+  project = await app.linkProject(member, 'acme', { account: 'member@acme.test', project: '10231' })
+}
+const away = Array.from({ length: 30 }, () => ({ status: 503, body: { kind: 'empty' as const } }))
+const open = { upstream: { pending: 1, confirmed: 0 }, settled_at: null, latest_moment: expect.any(String) }
+const over = (confirmed: number) => ({
+  upstream: { pending: 0, confirmed, failed: 0, impossible: 0 },
+  latest_moment: null,
+  settled_at: expect.any(String),
+})
+/** Past what a process that died had claimed, and past the time in which an issue may be under way. */
+async function later(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) {
+    await app.advance(150)
+    await tick(app.ctx)
+  }
+  await app.settled()
+}
+
+it.each<Way>([
+  ['a selection of tokens', revokeTokens],
+  ['a suspension', suspension],
+])('A-01 A-03: of %s a receipt says no end of what was still being made, until it is dead upstream', async (_, end) => {
+  await anew()
+  app.demo.faults.push('POST /v2/storage/tokens', { hold: { barrier: 'being made', at: 'after' } })
+  const racing = app.issue(member, 'acme', project)
+  await app.demo.faults.barrier('being made').arrived()
+  const act = await end()
+  await app.settled()
+  expect(await stated(act)).toMatchObject(open)
+
+  app.demo.faults.push('DELETE /v2/storage/tokens/*', ...away)
+  app.demo.faults.barrier('being made').release()
+  expect((await racing).status).toBeGreaterThanOrEqual(400)
+  await app.settled()
+  expect(await stated(act)).toMatchObject(open)
+
+  app.demo.faults.clear()
+  await later()
+  expect(await stated(act)).toMatchObject(over(1))
+})
+
+it.each<[string, { reset: 'after' } | { status: number }, number]>([
+  ['was made, and its answer lost', { reset: 'after' }, 1],
+  ['was not made at all', { status: 403 }, 0],
+])('A-01 A-03: what was ended while it %s is pending until that is known, and then no more', async (_, fault, dead) => {
+  await anew()
+  // Who may list tokens upstream, so that what was cut off is found.
+  const theirs = await app.linkProject(owner, 'acme', { account: 'owner@acme.test', project: '10231' })
+  app.demo.faults.push('POST /v2/storage/tokens', { ...fault, hold: { barrier: 'unknown', at: 'before' } })
+  const racing = app.issue(owner, 'acme', theirs)
+  await app.demo.faults.barrier('unknown').arrived()
+  const act = await revokeTokens()
+  expect(await stated(act)).toMatchObject(open)
+  // Whoever asked cannot look for it either, so it is the background's.
+  app.demo.faults.push('GET /v2/storage/tokens', ...away)
+  app.demo.faults.barrier('unknown').release()
+  expect((await racing).status).toBeGreaterThanOrEqual(400)
+  app.demo.faults.clear()
+  await later()
+  expect(await stated(act)).toMatchObject(over(dead))
+})
+
+it('A-01 A-03: a grant that a renewal brings after its connection was ended is the act’s, which has not settled by then', async () => {
+  await anew()
+  await app.rows('acme', `UPDATE connection SET access_token = NULL, access_expires_at = NULL WHERE user_id = $1`, [
+    userId,
+  ])
+  const [connection] = await app.rows('acme', `SELECT id FROM connection WHERE user_id = $1 AND status = 'linked'`, [
+    userId,
+  ])
+  app.demo.faults.push('POST /oauth/token', { hold: { barrier: 'renewed', at: 'after' } })
+  const key = { tenantId: (await app.tenantId('acme')) ?? '', connectionId: String(connection?.id) }
+  const renewing = freshTokens(app.ctx, key).catch((error: unknown) => error)
+  await app.demo.faults.barrier('renewed').arrived()
+  const path = `/tenants/acme/members/${userId}/revocation`
+  const { act } = (await app.call<{ act: string }>(owner, 'POST', path, { block: false })).body
+  const settled = { upstream: { pending: 0 }, settled_at: expect.any(String) }
+  await expect.poll(() => stated(act), { timeout: 10_000 }).toMatchObject(settled)
+  app.demo.faults.barrier('renewed').release()
+  expect(await renewing).toBeInstanceOf(Error)
+  await app.settled()
+  expect(await stated(act)).toMatchObject({ upstream: { pending: 1 }, settled_at: null, latest_moment: 'unknown' })
+  await later()
+  expect(await stated(act)).toMatchObject(settled)
+})
+
+it('A-01: an act that is being settled meets work that is being opened: whoever is first, it has not settled with something pending', async () => {
+  const tenantId = (await app.tenantId('acme')) ?? ''
+  const [row] = await app.rows(
+    'acme',
+    `SELECT a.id, r.id AS work FROM revocation_act a JOIN upstream_revocation r ON r.act_id = a.id
+     WHERE a.settled_at IS NOT NULL AND r.state <> 'pending' LIMIT 1`,
+  )
+  const [act, work] = [String(row?.id), String(row?.work)]
+  let opened: () => void = () => undefined
+  let commit: () => void = () => undefined
+  const isOpened = new Promise<void>((resolve) => {
+    opened = resolve
+  })
+  const committed = new Promise<void>((resolve) => {
+    commit = resolve
+  })
+  const opening = asSystem(app.ctx, tenantId, 'job', async (tx) => {
+    await reopenRevocation(tx, tenantId, work, app.ctx.now())
+    opened()
+    await committed
+  })
+  await isOpened
+  const settling = asSystem(app.ctx, tenantId, 'job', (tx) => settleAct(tx, tenantId, act, app.ctx.now()))
+  const waits = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted`
+  await expect.poll(async () => (await app.rows('acme', waits)).length, { timeout: 8_000 }).toBe(1)
+  commit()
+  await opening
+  expect(await settling).toBe(false)
+  expect(await app.rows('acme', 'SELECT settled_at FROM revocation_act WHERE id = $1', [act])).toEqual([
+    { settled_at: null },
+  ])
 })

@@ -144,6 +144,42 @@ describe('a selection', () => {
       await dropCopies()
     }, 120_000)
 
+    it('A-02: means whom it meant when it was confirmed, though people are renamed before it goes on', async () => {
+      const named = (thief: string, other: string) =>
+        app.rows(
+          'acme',
+          `UPDATE "user" SET name = CASE id WHEN $1 THEN 'Thief' ELSE 'Somebody' END WHERE id IN ($1, $2)`,
+          [thief, other],
+        )
+      const before = await app.rows('acme', `SELECT id, name FROM "user" WHERE id IN ($1, $2)`, [
+        userIds.owner,
+        userIds.member,
+      ])
+      await named(userIds.owner, userIds.member)
+      const { token, value } = await issued()
+      const others = await issued(member, theirs)
+      await copies(token, 510)
+      const { as_of, count } = await preview({ search: 'thief' })
+      expect(count).toBe(511)
+      await app.rows(
+        'acme',
+        `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
+         CREATE TRIGGER fail_here BEFORE UPDATE ON issued_token FOR EACH ROW
+           WHEN (OLD.id = 'tok_' || lpad(to_hex(505), 32, '0')) EXECUTE FUNCTION fail_here();`,
+      )
+      const { body } = await begin({ as_of, count, search: 'thief' })
+      await app.rows('acme', 'DROP TRIGGER fail_here ON issued_token; DROP FUNCTION fail_here()')
+      expect(await read(body.act)).toMatchObject({ total: 511, ended: 500 })
+      await named(userIds.member, userIds.owner)
+      await tick(app.ctx)
+      await tick(app.ctx)
+      for (const { id, name } of before) await app.rows('acme', 'UPDATE "user" SET name = $2 WHERE id = $1', [id, name])
+      expect(await read(body.act)).toMatchObject({ total: 511, ended: 511 })
+      expect([await app.useToken(value), await app.useToken(others.value)]).toEqual([401, 200])
+      await over(body.act)
+      await dropCopies()
+    }, 120_000)
+
     it('asks again where another number matches by now, and is of a member’s own things alone', async () => {
       const [mine, others] = [await issued(member, theirs), await issued()]
       const { as_of } = await preview({}, member)

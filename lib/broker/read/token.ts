@@ -206,11 +206,15 @@ function toRevocationView(row: TokenFacts): RevocationView | null {
   }
 }
 
-const endsOfCutOff: Record<string, RevocationState> = {
+const endsOfCutOff: Record<string, 'confirmed' | 'impossible'> = {
   cut_off: 'confirmed',
   ended_by_itself: 'impossible',
   unseen: 'impossible',
 }
+
+/** How the end of a token stands that was ended while it was made, and that nobody has named since; undefined: somebody has. */
+export const endOfUnmade = (row: TokenRow | null) =>
+  row && !row.upstreamId && !row.secretHash ? endsOfCutOff[row.failure ?? ''] : undefined
 
 /** The end of what a cut-off issue may have made counts from when the upstream was asked, which nobody recorded. */
 export const latestMomentOf = ({ upstreamId, expiresAt, endless }: TokenRow): Date | 'unknown' =>

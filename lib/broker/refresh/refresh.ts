@@ -34,7 +34,7 @@ import { readTenant } from '../../store/database.ts'
 import { frozenBy } from '../../store/freezes.ts'
 import type { Interrupted } from '../../store/lookups.ts'
 import { findProvider, type ProviderFacts } from '../../store/providers.ts'
-import { insertRevocations } from '../../store/revocations.ts'
+import { insertLate } from '../../store/revocations.ts'
 import type { SealedPlace } from '../../store/sealed.ts'
 import { asSystem } from '../../store/system.ts'
 import { span } from '../../trace.ts'
@@ -460,7 +460,7 @@ export async function revokeReceived(
   const handle = await vault.seal(grantPlace({ id, userId }), received)
   const now = ctx.now()
   const row = { tenantId, id, kind: 'grant', providerId, connectionId, handle, nextTryAt: now, createdAt: now }
-  await persistently(ctx, () => asSystem(ctx, tenantId, 'end of a refresh', (tx) => insertRevocations(tx, [row])))
+  await persistently(ctx, () => asSystem(ctx, tenantId, 'end of a refresh', (tx) => insertLate(tx, row)))
 }
 
 /** What each failure means for the connection, and whether every connection of this upstream would see the same. */

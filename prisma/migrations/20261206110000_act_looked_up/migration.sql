@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "revocation_act" ADD COLUMN     "looked_up" JSONB;
