@@ -34,6 +34,7 @@ export function Tooltip({
   const target = useRef<HTMLElement>(null)
   const timer = useRef(0)
   const pressed = useRef(false)
+  const pointed = useRef(false)
   const [open, setOpen] = useState(false)
   useEffect(() => () => window.clearTimeout(timer.current), [])
   function show() {
@@ -46,8 +47,15 @@ export function Tooltip({
     window.clearTimeout(timer.current)
     setOpen(false)
   }
-  function onPointerEnter({ pointerType }: PointerEvent) {
-    if (pointerType !== 'touch') timer.current = window.setTimeout(show, delayMilliseconds)
+  // Moved, not entered: what appears beneath a pointer that rests is entered as well, and nobody has pointed at it.
+  function onPointerMove({ pointerType }: PointerEvent) {
+    if (pointerType === 'touch' || pointed.current) return
+    pointed.current = true
+    timer.current = window.setTimeout(show, delayMilliseconds)
+  }
+  function onPointerLeave() {
+    pointed.current = false
+    window.clearTimeout(timer.current)
   }
   // A press hides it; where the press has no other meaning a finger needs it to open instead.
   function onPointerDown(event: PointerEvent) {
@@ -66,8 +74,8 @@ export function Tooltip({
       <Slot.Root
         ref={target}
         aria-describedby={open ? id : undefined}
-        onPointerEnter={onPointerEnter}
-        onPointerLeave={() => window.clearTimeout(timer.current)}
+        onPointerMove={onPointerMove}
+        onPointerLeave={onPointerLeave}
         onPointerDown={onPointerDown}
         onClick={onClick}
         onFocus={() => pressed.current || show()}
