@@ -11,8 +11,8 @@ export const ROOT = resolve(import.meta.dirname, '../..')
 const at = (...parts) => join(ROOT, ...parts)
 const QUIET = { NEXT_TELEMETRY_DISABLED: '1', CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1' }
 
-/** Young objects in 8 MiB instead of 16, and old ones in at most 1.7 times what lives: memory, and what it costs (docs/decisions/0122). */
-export const SERVER_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=70']
+/** Young objects in 4 MiB instead of 16, and old ones in at most twice what lives: memory, and what it costs (docs/decisions/0122). */
+export const SERVER_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=100']
 /** glibc keeps a heap for each thread otherwise: 30 MiB less at start. Whoever sets it decides. */
 export const SERVER_ENV = { MALLOC_ARENA_MAX: '1' }
 
