@@ -68,6 +68,11 @@ const finished: Record<string, string> = {
   impossible: 'Could not be revoked upstream',
 }
 
+const sessionEnds: Record<string, string> = {
+  asked: 'A session at the upstream is to end',
+  failed: 'A session at the upstream was not ended',
+}
+
 /** Every act of the audit trail as a sentence: what was done, then what is worth knowing about it. */
 const acts = {
   'signin.succeeded': () => ['Signed in'],
@@ -215,11 +220,7 @@ const acts = {
     `${plural(Number(details.tokens ?? 0), 'token')} revoked with it. The connection stays for its other projects.`,
   ],
   'connection.session_ended': (details) => [
-    details.state === 'asked'
-      ? 'A session at the upstream is to end'
-      : details.state === 'failed'
-        ? 'A session at the upstream was not ended'
-        : 'A session at the upstream ended',
+    sessionEnds[text(details.state)] ?? 'A session at the upstream ended',
     'Another one of the same person; no connection here stood on it.',
   ],
   'connection.revoked': (details) => [

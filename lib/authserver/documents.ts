@@ -112,7 +112,7 @@ async function readDocument(ctx: Context, address: string): Promise<Pick<Documen
   const url = addressOf(ctx, address)
   let text: string
   try {
-    const response = await ctx.fetchOutside(url, { headers: { accept: 'application/json' }, redirect: 'manual' })
+    const response = await ctx.fetchOutside(url, { headers: { accept: 'application/json' } })
     text = response.status === 200 ? await response.text() : ''
   } catch (error) {
     throw invalid(error)

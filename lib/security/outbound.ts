@@ -32,7 +32,7 @@ export const isOutboundError = (error: unknown): error is OutboundError =>
   error instanceof Error && error.name === 'OutboundError' && 'reached' in error
 
 /** `anyText`: JSON whose text Postgres would not keep is let through; whoever asks for it keeps none of it as it is. */
-export type OutboundInit = Pick<RequestInit, 'method' | 'headers' | 'signal' | 'redirect'> & {
+export type OutboundInit = Pick<RequestInit, 'method' | 'headers' | 'signal'> & {
   body?: string | URLSearchParams | Uint8Array | null | undefined
   anyText?: boolean
 }

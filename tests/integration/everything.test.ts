@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { runAct } from '../../lib/broker/acts.ts'
 import { tick } from '../../lib/jobs/tick.ts'
 import { type Jar, startTestApp, type TestApp, type TokenOnWire } from '../support/app.ts'
+import { failAt } from '../support/database-faults.ts'
 import { giveGrant } from '../support/grants-of-programs.ts'
 
 let app: TestApp
@@ -223,13 +224,9 @@ describe('however much it is', () => {
         )
       )[0]
     expect(await state()).toEqual({ state: 'live' })
-    await app.rows(
-      'acme',
-      `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
-       CREATE TRIGGER fail_here BEFORE INSERT ON upstream_revocation FOR EACH ROW WHEN (NEW.kind = 'token') EXECUTE FUNCTION fail_here();`,
-    )
+    const goOn = await failAt(app, { on: 'INSERT', table: 'upstream_revocation', when: `NEW.kind = 'token'` })
     const { body } = await everything(owner, { block: false })
-    await app.rows('acme', 'DROP TRIGGER fail_here ON upstream_revocation; DROP FUNCTION fail_here()')
+    await goOn()
     // Dead with us since it committed, though no row says so yet.
     expect(await state()).toEqual({ state: 'revoked' })
     expect((await readAct(body.act)).ended).toBeLessThan(3_001)
@@ -251,14 +248,10 @@ describe('however much it is', () => {
 
   it('A-01: what was ended by an act that was cut off is that act’s, however often it is ended again', async () => {
     const { value } = await issued()
-    await app.rows(
-      'acme',
-      `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
-       CREATE TRIGGER fail_here BEFORE INSERT ON upstream_revocation FOR EACH ROW WHEN (NEW.kind = 'token') EXECUTE FUNCTION fail_here();`,
-    )
+    const goOn = await failAt(app, { on: 'INSERT', table: 'upstream_revocation', when: `NEW.kind = 'token'` })
     const first = (await everything(owner, { block: false })).body
     const again = (await everything(owner, { block: false })).body
-    await app.rows('acme', 'DROP TRIGGER fail_here ON upstream_revocation; DROP FUNCTION fail_here()')
+    await goOn()
     expect([first.tokens, again.tokens, again.already]).toEqual([1, 0, true])
     // The later one alone, as another process may get to it first.
     await runAct(app.ctx, await place(again.act))

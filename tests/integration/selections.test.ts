@@ -1,8 +1,8 @@
 // Everything that a filter matches, as it was previewed: what is listed, counted and revoked is one selection.
-import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { tick } from '../../lib/jobs/tick.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
+import { besideHeld, failAt } from '../support/database-faults.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { type Filter, selectionsOf } from '../support/selections.ts'
 
@@ -117,19 +117,18 @@ describe('a selection', () => {
       await dropCopies()
     }, 120_000)
 
+    /** Where one of the copies would be marked. */
+    const copy = (nth: number) =>
+      ({ on: 'UPDATE', table: 'issued_token', when: `OLD.id = 'tok_' || lpad(to_hex(${nth}), 32, '0')` }) as const
+
     it('A-02: whose process dies goes on with the tick from where it stopped, and nothing is done twice', async () => {
       const { token, value } = await issued()
       await copies(token, 700)
       const seen = await preview({})
-      await app.rows(
-        'acme',
-        `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
-         CREATE TRIGGER fail_here BEFORE UPDATE ON issued_token FOR EACH ROW
-           WHEN (OLD.id = 'tok_' || lpad(to_hex(600), 32, '0')) EXECUTE FUNCTION fail_here();`,
-      )
+      const goOn = await failAt(app, copy(600))
       const { body } = await begin({ as_of: seen.as_of, count: 701 })
       expect(await read(body.act)).toMatchObject({ total: 701, ended: 500, settled_at: null })
-      await app.rows('acme', 'DROP TRIGGER fail_here ON issued_token; DROP FUNCTION fail_here()')
+      await goOn()
       await Promise.all([tick(app.ctx), tick(app.ctx)])
       await tick(app.ctx)
       expect(await read(body.act)).toMatchObject({ total: 701, ended: 701 })
@@ -161,14 +160,9 @@ describe('a selection', () => {
       await copies(token, 510)
       const { as_of, count } = await preview({ search: 'thief' })
       expect(count).toBe(511)
-      await app.rows(
-        'acme',
-        `CREATE FUNCTION fail_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'here'; END $$;
-         CREATE TRIGGER fail_here BEFORE UPDATE ON issued_token FOR EACH ROW
-           WHEN (OLD.id = 'tok_' || lpad(to_hex(505), 32, '0')) EXECUTE FUNCTION fail_here();`,
-      )
+      const goOn = await failAt(app, copy(505))
       const { body } = await begin({ as_of, count, search: 'thief' })
-      await app.rows('acme', 'DROP TRIGGER fail_here ON issued_token; DROP FUNCTION fail_here()')
+      await goOn()
       expect(await read(body.act)).toMatchObject({ total: 511, ended: 500 })
       await named(userIds.member, userIds.owner)
       await tick(app.ctx)
@@ -503,29 +497,13 @@ describe('a selection', () => {
 
   it('A-03: is frozen once nobody completes a token from it any more, so that none slips through', async () => {
     const { as_of, count } = await preview({ kind: 'connections' })
-    const client = new pg.Client({ connectionString: app.database.appUrl })
-    await client.connect()
-    await client.query('BEGIN')
-    await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
     // What an issue holds while it completes (vk.ground_stands).
-    await client.query('SELECT FROM connection WHERE user_id = $1 FOR SHARE', [userIds.member])
-    let isOver = false
-    const freezing = app
-      .call(owner, 'POST', '/tenants/acme/freezes/selection', { kind: 'connections', as_of, count })
-      .finally(() => {
-        isOver = true
-      })
-    let waits = false
-    while (!waits && !isOver)
-      waits =
-        (
-          await client.query(
-            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
-          )
-        ).rows.length > 0
-    await client.query('COMMIT')
-    await client.end()
-    expect([waits, (await freezing).body]).toEqual([true, { frozen: count, already: 0 }])
+    const { waits, result } = await besideHeld(
+      app,
+      ['SELECT FROM connection WHERE user_id = $1 FOR SHARE', [userIds.member]],
+      () => app.call(owner, 'POST', '/tenants/acme/freezes/selection', { kind: 'connections', as_of, count }),
+    )
+    expect([waits, result.body]).toEqual([true, { frozen: count, already: 0 }])
     await app.rows('acme', 'DELETE FROM freeze_fact')
   })
 
@@ -562,23 +540,13 @@ describe('a selection', () => {
     const broken = { kind: 'connections', status: 'needs_relink' }
     const { as_of, count } = await preview(broken)
     expect(count).toBe(1)
-    const client = new pg.Client({ connectionString: app.database.appUrl })
-    await client.connect()
-    await client.query('BEGIN')
-    await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [await app.tenantId('acme')])
-    await client.query(`UPDATE connection SET status = 'linked', cause = NULL WHERE user_id = $1`, [userIds.member])
-    const racing = act({ ...broken, as_of, count })
-    let waits = false
-    while (!waits)
-      waits =
-        (
-          await client.query(
-            'SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted',
-          )
-        ).rows.length > 0
-    await client.query('COMMIT')
-    await client.end()
-    expect((await racing).body).toMatchObject({ ended: 0, blocked_at: expect.any(String) })
+    const { waits, result } = await besideHeld(
+      app,
+      [`UPDATE connection SET status = 'linked', cause = NULL WHERE user_id = $1`, [userIds.member]],
+      () => act({ ...broken, as_of, count }),
+    )
+    expect(waits).toBe(true)
+    expect(result.body).toMatchObject({ ended: 0, blocked_at: expect.any(String) })
     const after = await app.rows('acme', 'SELECT status FROM connection WHERE user_id = $1', [userIds.member])
     expect(after).toEqual([{ status: 'linked' }])
   })

@@ -22,12 +22,13 @@ export async function deviceCode(
   origin: From,
 ): Promise<TokenAnswer> {
   if (!isToken('dc', code)) throw new BrokerError('invalid_grant')
-  await refuseOtherResource(ctx, who.id, hash(code), resource)
-  const retryAfterSeconds = await earlyPoll(ctx, who, hash(code))
+  const hashed = hash(code)
+  await refuseOtherResource(ctx, who.id, hashed, resource)
+  const retryAfterSeconds = await earlyPoll(ctx, who, hashed)
   if (retryAfterSeconds !== undefined) throw new BrokerError('slow_down', { retryAfterSeconds })
   const tokens = tokensOfDevice(ctx, code)
   const made = { grantId: newId('grant'), tokens: tokens.hashes, lives, proof }
-  const answer = await pollDevice(ctx, who, hash(code), made, origin)
+  const answer = await pollDevice(ctx, who, hashed, made, origin)
   refuseOutcome(answer)
   return tokenAnswer(tokens, { ...answer, proof })
 }
