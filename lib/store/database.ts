@@ -179,7 +179,7 @@ const awayPrismaCodes = /^P(1000|1001|1002|1003|1008|1010|1011|1017|2024|2028|20
 const awayKinds =
   /^(AuthenticationFailed|DatabaseNotReachable|DatabaseDoesNotExist|DatabaseAccessDenied|ConnectionClosed|SocketTimeout|TlsConnectionError|TooManyConnections|TransactionWriteConflict)$/
 const awaySockets =
-  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|ENOTFOUND|EAGAIN|EAI_AGAIN|EAI_FAIL)$/
 /** pg's own errors have neither class nor code: these are all of its texts about a connection (a test compares them). */
 const awayTexts =
   /^(Connection terminated|Client (has encountered a connection error|was closed) and is not queryable|timeout (exceeded when trying to connect|expired)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL|Received unexpected \w+ message)/
@@ -194,7 +194,14 @@ export function sqlState(error: unknown): string | undefined {
   return undefined
 }
 
-type Layer = { code?: unknown; originalCode?: unknown; kind?: unknown; message?: unknown; errors?: unknown }
+type Layer = {
+  code?: unknown
+  syscall?: unknown
+  originalCode?: unknown
+  kind?: unknown
+  message?: unknown
+  errors?: unknown
+}
 
 /** An error, what it wraps and what that wraps: causes, what Prisma keeps in `meta`, what the driver adapter keeps. */
 function* layersOf(error: unknown): Generator<Layer> {
@@ -213,9 +220,11 @@ function* layersOf(error: unknown): Generator<Layer> {
 export function isOutage(error: unknown): boolean {
   const state = sqlState(error)
   if (state) return awayStates.test(state)
-  for (const { code, kind, message, errors } of layersOf(error)) {
+  for (const { code, syscall, kind, message, errors } of layersOf(error)) {
     if (Array.isArray(errors) && errors.some(isOutage)) return true
     if (typeof code === 'string' && (awayPrismaCodes.test(code) || awaySockets.test(code))) return true
+    // A socket of the file system is gone with its server; a file that is missing is something else.
+    if (code === 'ENOENT' && syscall === 'connect') return true
     if (typeof kind === 'string' && awayKinds.test(kind)) return true
     if (code === undefined && typeof message === 'string' && awayTexts.test(message)) return true
   }

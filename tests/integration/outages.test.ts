@@ -121,7 +121,7 @@ describe('the database away for a while', () => {
     }))
 
   it('H-02: a lock that outlasts the statement’s time costs no rotated token', async () => {
-    const databaseUrl = `${broker.database.appUrl}?options=-c%20statement_timeout%3D300`
+    const databaseUrl = `${broker.database.appUrl}&options=-c%20statement_timeout%3D300`
     const ctx = await createContext({ ...broker.ctx.config, databaseUrl }, sharing())
     await broker.advance(3700)
     broker.demo.faults.push(route, { hold: { barrier: 'locked', at: 'after' } })

@@ -22,6 +22,7 @@ export async function startProxy(target: string) {
   const url = new URL(target)
   url.hostname = '127.0.0.1'
   url.port = String((server.address() as AddressInfo).port)
+  url.searchParams.delete('host')
   const drop = () => {
     for (const socket of sockets) socket.destroy()
   }

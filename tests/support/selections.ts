@@ -51,16 +51,20 @@ export function selectionsOf(app: () => TestApp, person: () => Jar) {
       await tick(app().ctx)
     }
   }
-  /** Copies of a token, that many, as if somebody had issued them; they come before it in the list. */
-  const copies = (token: TokenOnWire, count: number) =>
+  /**
+   * Copies of a token, that many, as if somebody had issued them; they come before it in the list. Of those for the proxy no upstream is
+   * told.
+   */
+  const copies = (token: TokenOnWire, count: number, strategy: 'mint' | 'proxy' = 'mint') =>
     app().rows(
       'acme',
       `INSERT INTO issued_token (tenant_id, id, user_id, project_id, connection_id, provider_id, strategy, status, nonce, purpose,
-         scopes_asked, generations, expires_at, created_at)
-       SELECT tenant_id, 'tok_' || lpad(to_hex(n), 32, '0'), user_id, project_id, connection_id, provider_id, strategy, 'live',
-         'n' || n, purpose, scopes_asked, generations, expires_at, created_at
+         scopes_asked, generations, expires_at, created_at, secret_hash)
+       SELECT tenant_id, 'tok_' || lpad(to_hex(n), 32, '0'), user_id, project_id, connection_id, provider_id, $3, 'live',
+         'n' || n, purpose, scopes_asked, generations, expires_at, created_at,
+         CASE WHEN $3 = 'proxy' THEN sha256(('copy' || n)::bytea) END
        FROM issued_token, generate_series(1, $2) n WHERE id = $1`,
-      [token.id, count],
+      [token.id, count, strategy],
     )
   const dropCopies = async () => {
     await app().rows('acme', `DELETE FROM upstream_revocation WHERE token_id LIKE 'tok_0000%'`)

@@ -32,13 +32,15 @@ describe('H-02: a database that is away', () => {
   })
 
   it.each(
-    'ECONNREFUSED ECONNRESET EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENOTFOUND EAI_AGAIN P1001 P1002 P1008 P1011 P1017 P2024 P2028 P2034 P2037'.split(
+    'ECONNREFUSED ECONNRESET EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENOTFOUND EAGAIN EAI_AGAIN P1001 P1002 P1008 P1011 P1017 P2024 P2028 P2034 P2037'.split(
       ' ',
     ),
   )('Node or Prisma says %s', (code) => {
     expect(isOutage(coded(code))).toBe(true)
     expect(isOutage(new AggregateError([coded(code)]))).toBe(true)
   })
+
+  it('its socket is not there', () => expect(isOutage(coded('ENOENT', { syscall: 'connect' }))).toBe(true))
 
   it.each('DatabaseNotReachable ConnectionClosed SocketTimeout TlsConnectionError TooManyConnections'.split(' '))(
     'the driver says %s and nothing else',
@@ -56,6 +58,8 @@ describe('a database that refuses is not away', () => {
   )
 
   it.each('P2002 P2003 P2021 P2025 EACCES ENOENT'.split(' '))('%s', (code) => expect(isOutage(coded(code))).toBe(false))
+
+  it('a file that is not there', () => expect(isOutage(coded('ENOENT', { syscall: 'open' }))).toBe(false))
 
   it('the server’s word counts before any text, however it reads', () => {
     const refused = Object.assign(ofServer('42601'), { message: 'Connection terminated unexpectedly' })
