@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** The longest, in this order: begun last they would end a run alone, on one core. */
 const longest = [
   ...['fuzz', 'death', 'properties', 'torture', 'cut-off', 'oauth-fuzz', 'keys', 'cli-kill'],
-  ...['scope-matrix', 'fuzz-schemas', 'growth', 'authserver-fuzz', 'mcp-messages', 'database-kill'],
+  ...['scope-matrix', 'matrix', 'fuzz-schemas', 'growth', 'authserver-fuzz', 'mcp-messages', 'database-kill'],
   ...['cli-helpers', 'cli-login', 'cli-tokens', 'mcp-conformance-client', 'mcp-conformance', 'cli-exec', 'cli-proxy'],
   ...['rotation', 'freezes', 'trusted-issuers', 'authority', 'proxy-streams', 'exchange', 'isolation', 'origins'],
 ]

@@ -49,17 +49,44 @@ export function openDatabase(
   // A connection that breaks between two statements tells so by an event, and the pool listens only while it is idle: without
   // this a killed database is an uncaught exception. Its next statement fails, and the pool gives it up.
   pool.on('connect', (client) => client.on('error', () => {}))
-  Object.assign(pool, { [naming]: { isOff: false, onUnnamed } satisfies Naming })
-  return { pool, db: new PrismaClient({ adapter: new PrismaPg(pool) }) }
+  const state: Naming = { isTried: false, isOff: false, onUnnamed }
+  const db = new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: namesOf(state) }) })
+  return { pool: Object.assign(pool, { [naming]: state }), db: Object.assign(db, { [naming]: state }) }
 }
 
-/** Whether a pool's statements go without names by now. On the pool itself: two bundles share it. */
-type Naming = { isOff: boolean; onUnnamed: (error: unknown) => void }
-const naming = Symbol.for('valetkey.naming')
-const namingOf = (pool: pg.Pool) => (pool as { [naming]?: Naming })[naming]
+/** How often a statement of Prisma's is sent before it gets a name, and how many get one: each session keeps what has one. */
+const [fewest, mostNames] = [3, 400]
 
-function stopNaming(pool: pg.Pool, error: unknown): void {
-  const state = namingOf(pool)
+/**
+ * Names for the statements that Prisma writes, so that Postgres reads and plans one that comes again and again once a session
+ * (docs/decisions/0125). Empty, and so none, for a rare one: lists of another length are another text each.
+ */
+export function namesOf(state: Naming): (statement: { sql: string }) => string {
+  const names = new Map<string, string>()
+  const seen = new Map<string, number>()
+  return ({ sql }) => {
+    if (!state.isTried || state.isOff) return ''
+    const known = names.get(sql)
+    if (known || names.size >= mostNames) return known ?? ''
+    const times = (seen.get(sql) ?? 0) + 1
+    if (seen.size >= 2_000) seen.clear()
+    if (times < fewest) {
+      seen.set(sql, times)
+      return ''
+    }
+    seen.delete(sql)
+    names.set(sql, `prisma_${names.size}`)
+    return names.get(sql) ?? ''
+  }
+}
+
+/** Whether statements may have names: tried, and not refused. On pool and client themselves: two bundles share them. */
+type Naming = { isTried: boolean; isOff: boolean; onUnnamed: (error: unknown) => void }
+const naming = Symbol.for('valetkey.naming')
+const namingOf = (way: pg.Pool | PrismaClient) => (way as { [naming]?: Naming })[naming]
+
+function stopNaming(way: pg.Pool | PrismaClient, error: unknown): void {
+  const state = namingOf(way)
   if (!state || state.isOff) return
   state.isOff = true
   state.onUnnamed(error)
@@ -82,7 +109,14 @@ export const readTenant = <T>(ctx: Pick<Store, 'db'>, tenantId: string, work: (t
  */
 export const transaction = <T>({ db }: Pick<Store, 'db'>, work: (tx: Tx) => Promise<T>): Promise<T> => {
   const once = () => db.$transaction((tx) => work(tx as Tx), { maxWait: 8_000, timeout: 15_000 })
-  return guard(() => againAfterDeadlock(once))
+  // Of what was refused for its name nothing has been done, as after a deadlock.
+  const named = () =>
+    once().catch((error: unknown) => {
+      if (!isForgotten(error)) throw error
+      stopNaming(db, error)
+      return once()
+    })
+  return guard(() => againAfterDeadlock(named))
 }
 
 /** Postgres ended one of two transactions that waited for each other (40P01); nothing of it happened, so it runs again. */
@@ -147,6 +181,7 @@ export async function tryNamedStatements({ pool, config }: Pick<Store, 'pool' | 
     try {
       for (let count = 0; count < Math.min(3, pool.options.max); count += 1) clients.push(await pool.connect())
       for (const turn of [0, 1, 2, 1, 0, 0, 2, 1, 2]) await clients[turn % clients.length]?.query(probe)
+      Object.assign(namingOf(pool) ?? {}, { isTried: true })
     } catch (error) {
       if (!isForgotten(error)) throw error
       stopNaming(pool, error)

@@ -10,6 +10,7 @@ import { parseConfig } from '../../lib/config.ts'
 import { type Context, type ContextOptions, createContext } from '../../lib/context.ts'
 import { createLog } from '../../lib/log.ts'
 import { newId } from '../../lib/security/ids.ts'
+import { tryNamedStatements } from '../../lib/store/database.ts'
 import { membership, tenantBySlug } from '../../lib/store/lookups.ts'
 import { updateMember } from '../../lib/store/members.ts'
 import { listProviders } from '../../lib/store/providers.ts'
@@ -122,6 +123,8 @@ export async function startBroker({
       running.add(seen)
       return run
     })
+  // As a start does (lib/boot.ts).
+  await tryNamedStatements(ctx)
   await checkInstanceKeys(ctx)
   await seedDemo(ctx)
 

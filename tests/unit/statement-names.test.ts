@@ -1,0 +1,35 @@
+// Which statements of Prisma's get a name, and so a plan that their session keeps.
+import { expect, it } from 'vitest'
+import { namesOf } from '../../lib/store/database.ts'
+
+const named = (state: { isTried?: boolean; isOff?: boolean } = {}) => {
+  const nameOf = namesOf({ isTried: true, isOff: false, onUnnamed: () => {}, ...state })
+  return (sql: string) => nameOf({ sql })
+}
+
+it('one that comes again and again gets one, always the same and nobody else’s', () => {
+  const nameOf = named()
+  expect([1, 2, 3, 4].map(() => nameOf('SELECT 1'))).toEqual(['', '', 'prisma_0', 'prisma_0'])
+  expect([1, 2, 3].map(() => nameOf('SELECT 2'))).toEqual(['', '', 'prisma_1'])
+  expect(nameOf('SELECT 1')).toBe('prisma_0')
+})
+
+it('ones of which none comes again get none, however many they are', () => {
+  const nameOf = named()
+  expect(Array.from({ length: 10_000 }, (_, n) => nameOf(`SELECT ${n}`)).filter(Boolean)).toEqual([])
+})
+
+it('no more get one than a session can keep, and those that have one keep it', () => {
+  const nameOf = named()
+  const thrice = (n: number) => [1, 2, 3].map(() => nameOf(`SELECT ${n}`)).at(-1)
+  expect(new Set(Array.from({ length: 1_000 }, (_, n) => thrice(n)).filter(Boolean)).size).toBe(400)
+  expect(nameOf('SELECT 7')).toBe('prisma_7')
+  expect(nameOf('SELECT 700')).toBe('')
+})
+
+it('nothing has one before it is known that they are kept, or once one was refused', () => {
+  for (const state of [{ isTried: false }, { isOff: true }]) {
+    const nameOf = named(state)
+    expect([1, 2, 3, 4].map(() => nameOf('SELECT 1'))).toEqual(['', '', '', ''])
+  }
+})
