@@ -4,6 +4,7 @@ export interface Cluster {
   adminUrl(database?: string): string
   stop(): Promise<void>
 }
+export function socketFolder(dir: string, port: number): string | undefined
 export function ensureCluster(home: { dir: string; password: string }): Promise<void>
 export function startCluster(cluster: {
   dir: string

@@ -119,7 +119,7 @@ export async function ensureCluster({ dir, password }) {
  * in the data folder, which nobody else may enter. Undefined where its name would be too long (sun_path, 104 bytes on macOS), or cannot be
  * said in a list.
  */
-const socketFolder = (dir, port) =>
+export const socketFolder = (dir, port) =>
   process.platform === 'win32' || /[,"]/.test(dir) || Buffer.byteLength(`${dir}/.s.PGSQL.${port}`) > 103
     ? undefined
     : dir
