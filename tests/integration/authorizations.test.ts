@@ -604,6 +604,28 @@ describe('a browser that a program sent here', () => {
     expect((await redeem(code, verifier)).body.error).toBe('invalid_grant')
   })
 
+  it('D-12: of a member or a program that is frozen after the answer neither a poll nor a code gets anything, and lifting it is too late', async () => {
+    for (const [kind, target] of [
+      ['member', await idOf(member)],
+      ['client', 'valetkey'],
+    ]) {
+      const device = await claimed(app, member)
+      expect((await approve(member, device.id)).status).toBe(200)
+      const { id, verifier } = await start()
+      const code = new URL((await approve(member, id)).body.redirect_to ?? '').searchParams.get('code') ?? ''
+      await app.rows(
+        'acme',
+        `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at)
+        VALUES (current_setting('app.tenant_id'), $1, $2, vk_now())`,
+        [kind, target],
+      )
+      const refused = async () => [await poll(device), (await redeem(code, verifier)).body.error]
+      expect(await refused(), kind).toEqual(['access_denied', 'invalid_grant'])
+      await app.rows('acme', 'DELETE FROM freeze_fact')
+      expect(await refused(), kind).toEqual(['access_denied', 'invalid_grant'])
+    }
+  })
+
   it('denied, goes back with access_denied, its state and our issuer', async () => {
     const { id } = await start()
     const url = new URL((await deny(owner, id)).body.redirect_to ?? '')
