@@ -335,6 +335,25 @@ describe('a freeze', () => {
     ])
   })
 
+  it('Z-06: of a program stops what was issued through it, and a suspension whatever its member holds, until it is over', async () => {
+    const id = await programs.grant({ userId: ownerId, ceilings: all() })
+    const body = { strategy: 'proxy', scopes: { access: 'read_only' } }
+    const through = (await issue(id, project, body)).body.token.id
+    const byHand = (await app.issue(owner, 'acme', project, body)).body.token.id
+    const states = async () => {
+      const text = 'SELECT vk.token_state(t) AS state FROM issued_token t WHERE id = $1'
+      return [(await app.rows('acme', text, [through]))[0]?.state, (await app.rows('acme', text, [byHand]))[0]?.state]
+    }
+    expect((await freeze('client', 'valetkey')).status).toBe(200)
+    expect(await states()).toEqual(['frozen', 'live'])
+    expect((await app.call(owner, 'DELETE', '/tenants/acme/freezes/client/valetkey')).status).toBe(200)
+    expect(await states()).toEqual(['live', 'live'])
+    await app.rows('acme', `UPDATE member SET status = 'suspended' WHERE user_id = $1`, [ownerId])
+    expect(await states()).toEqual(['frozen', 'frozen'])
+    await app.rows('acme', `UPDATE member SET status = 'active' WHERE user_id = $1`, [ownerId])
+    expect(await states()).toEqual(['live', 'live'])
+  })
+
   it('of a program reaches everybody’s grants of it in this tenant, of the instance’s own program too, and no other tenant', async () => {
     const id = await programs.grant({ userId: memberId })
     const elsewhere = await programs.grant({ tenant: 'globex', userId: strangerId })
