@@ -492,6 +492,19 @@ describe('approving a device', () => {
     expect(await poll(device)).toBe('access_denied')
   })
 
+  it('A-01: a session that the tenant refuses lets nothing in, and is told why', async () => {
+    const device = await claimed(app, member)
+    await app.rows(
+      'acme',
+      `INSERT INTO session_refusal (tenant_id, session_id, created_at)
+      SELECT current_setting('app.tenant_id'), s.id, vk_now() FROM session s WHERE s.user_id = $1`,
+      [await idOf(member)],
+    )
+    expect((await approve(member, device.id)).body.code).toBe('session_refused')
+    await app.rows('acme', 'DELETE FROM session_refusal')
+    expect((await approve(member, device.id)).status).toBe(200)
+  })
+
   it('a frozen member or client is told so and gives nothing', async () => {
     const user = await idOf(member)
     const device = await claimed(app, member)
