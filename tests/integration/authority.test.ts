@@ -325,6 +325,12 @@ describe('a kept grant is bound to the session and browser that began it', () =>
     expect((await adopt(otherBrowser, attempt)).body).toMatchObject({ code: 'attempt_unknown' })
   })
 
+  it('L-01: nobody adopts it once the time of its attempt is over', async () => {
+    const attempt = await kept(admin)
+    await app.rows('acme', 'UPDATE attempt SET expires_at = created_at WHERE id = $1', [attempt])
+    expect((await adopt(admin, attempt)).status).toBe(404)
+  })
+
   it('LK-01: signing out wipes it', async () => {
     const attempt = await kept(admin)
     const sealed = () => app.rows('acme', 'SELECT secrets FROM attempt WHERE id = $1', [attempt])

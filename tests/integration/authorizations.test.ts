@@ -492,6 +492,19 @@ describe('approving a device', () => {
     expect(await poll(device)).toBe('access_denied')
   })
 
+  it('A-01: a session that the tenant refuses lets nothing in, and is told why', async () => {
+    const device = await claimed(app, member)
+    await app.rows(
+      'acme',
+      `INSERT INTO session_refusal (tenant_id, session_id, created_at)
+      SELECT current_setting('app.tenant_id'), s.id, vk_now() FROM session s WHERE s.user_id = $1`,
+      [await idOf(member)],
+    )
+    expect((await approve(member, device.id)).body.code).toBe('session_refused')
+    await app.rows('acme', 'DELETE FROM session_refusal')
+    expect((await approve(member, device.id)).status).toBe(200)
+  })
+
   it('a frozen member or client is told so and gives nothing', async () => {
     const user = await idOf(member)
     const device = await claimed(app, member)
@@ -602,6 +615,28 @@ describe('a browser that a program sent here', () => {
     expect(rows[0]?.lives).toBe(60)
     expect((await redeem(code, verifier)).status).toBe(200)
     expect((await redeem(code, verifier)).body.error).toBe('invalid_grant')
+  })
+
+  it('D-12: of a member or a program that is frozen after the answer neither a poll nor a code gets anything, and lifting it is too late', async () => {
+    for (const [kind, target] of [
+      ['member', await idOf(member)],
+      ['client', 'valetkey'],
+    ]) {
+      const device = await claimed(app, member)
+      expect((await approve(member, device.id)).status).toBe(200)
+      const { id, verifier } = await start()
+      const code = new URL((await approve(member, id)).body.redirect_to ?? '').searchParams.get('code') ?? ''
+      await app.rows(
+        'acme',
+        `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at)
+        VALUES (current_setting('app.tenant_id'), $1, $2, vk_now())`,
+        [kind, target],
+      )
+      const refused = async () => [await poll(device), (await redeem(code, verifier)).body.error]
+      expect(await refused(), kind).toEqual(['access_denied', 'invalid_grant'])
+      await app.rows('acme', 'DELETE FROM freeze_fact')
+      expect(await refused(), kind).toEqual(['access_denied', 'invalid_grant'])
+    }
   })
 
   it('denied, goes back with access_denied, its state and our issuer', async () => {

@@ -763,8 +763,18 @@ describe('an access token at the API', () => {
       await app.rows('acme', back)
       expect((await use(token)).status, back).toBe(200)
     }
-    await app.rows('acme', `UPDATE member SET generation = generation + 1 WHERE user_id = '${user}'`)
+  })
+
+  it.each([
+    ['its member', () => `UPDATE member SET generation = generation + 1 WHERE user_id = '${user}'`],
+    ['its tenant', () => 'UPDATE tenant SET generation = generation + 1'],
+    ['the instance', () => 'UPDATE instance SET generation = generation + 1'],
+  ])('D-12 A-02: is nobody’s once the generation of %s was raised, and renews nothing', async (_, raise) => {
+    const { access_token: token, refresh_token } = await login()
+    expect((await use(token)).status).toBe(200)
+    await app.rows('acme', raise())
     expect((await use(token)).status).toBe(401)
+    expect((await refresh(refresh_token)).body.error).toBe('invalid_grant')
   })
 
   it('counts in its own tenant alone', async () => {

@@ -335,6 +335,42 @@ describe('a freeze', () => {
     ])
   })
 
+  it('Z-06: of a program stops what was issued through it, and a suspension whatever its member holds, until it is over', async () => {
+    const id = await programs.grant({ userId: ownerId, ceilings: all() })
+    const body = { strategy: 'proxy', scopes: { access: 'read_only' } }
+    const through = (await issue(id, project, body)).body.token.id
+    const byHand = (await app.issue(owner, 'acme', project, body)).body.token.id
+    const states = async () => {
+      const text = 'SELECT vk.token_state(t) AS state FROM issued_token t WHERE id = $1'
+      return [(await app.rows('acme', text, [through]))[0]?.state, (await app.rows('acme', text, [byHand]))[0]?.state]
+    }
+    expect((await freeze('client', 'valetkey')).status).toBe(200)
+    expect(await states()).toEqual(['frozen', 'live'])
+    expect((await app.call(owner, 'DELETE', '/tenants/acme/freezes/client/valetkey')).status).toBe(200)
+    expect(await states()).toEqual(['live', 'live'])
+    await app.rows('acme', `UPDATE member SET status = 'suspended' WHERE user_id = $1`, [ownerId])
+    expect(await states()).toEqual(['frozen', 'frozen'])
+    await app.rows('acme', `UPDATE member SET status = 'active' WHERE user_id = $1`, [ownerId])
+    expect(await states()).toEqual(['live', 'live'])
+  })
+
+  it('whose time is over stops nothing that a grant gives', async () => {
+    const id = await programs.grant({ userId: ownerId, ceilings: all() })
+    for (const [kind, target] of [
+      ['member', ownerId],
+      ['client', 'valetkey'],
+      ['grant', id],
+    ])
+      await app.rows(
+        'acme',
+        `INSERT INTO freeze_fact (tenant_id, kind, target_id, frozen_at, until)
+        VALUES (current_setting('app.tenant_id'), $1, $2, vk_now() - interval '2 hours', vk_now() - interval '1 hour')`,
+        [kind, target],
+      )
+    expect(await programs.stateOf(id)).toMatchObject({ state: 'live' })
+    expect((await issue(id)).status).toBe(201)
+  })
+
   it('of a program reaches everybody’s grants of it in this tenant, of the instance’s own program too, and no other tenant', async () => {
     const id = await programs.grant({ userId: memberId })
     const elsewhere = await programs.grant({ tenant: 'globex', userId: strangerId })
@@ -353,6 +389,30 @@ describe('a freeze', () => {
     const told = await app.rows('acme', `SELECT DISTINCT user_id FROM notification WHERE kind = 'client.frozen'`)
     expect(told.map(({ user_id }) => user_id).sort()).toEqual([memberId, ownerId].sort())
   })
+})
+
+const ofToken = (column: string) => `(SELECT ${column} FROM issued_token WHERE id = $1)`
+it.each([
+  ['connection', `id = ${ofToken('connection_id')}`],
+  ['project', `id = ${ofToken('project_id')}`],
+  ['provider', `id = ${ofToken('provider_id')}`],
+  ['member', `user_id = ${ofToken('user_id')}`],
+  ['tenant', `id = ${ofToken('tenant_id')}`],
+  ['instance', `$1 <> ''`],
+  ['api_client', `id = ${ofToken('client_id')}`],
+])('A-02: a token is revoked once the generation of its %s was raised', async (table, where) => {
+  const id = await programs.grant({ userId: ownerId, client: await programs.client('acme'), ceilings: all() })
+  const body = { strategy: 'proxy', scopes: { access: 'read_only' } }
+  const token = (await issue(id, project, body)).body.token.id
+  const raise = (by: number) =>
+    app.rows('acme', `UPDATE ${table} SET generation = generation + ${by} WHERE ${where} RETURNING 1`, [token])
+  const state = async () =>
+    (await app.rows('acme', 'SELECT vk.token_state(t) AS state FROM issued_token t WHERE id = $1', [token]))[0]?.state
+  expect(await state()).toBe('live')
+  expect(await raise(1)).toHaveLength(1)
+  expect(await state()).toBe('revoked')
+  await raise(-1)
+  expect(await state()).toBe('live')
 })
 
 describe('losing a membership', () => {

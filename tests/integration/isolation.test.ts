@@ -118,6 +118,9 @@ describe('nothing crosses from one tenant to another', () => {
     for (const [method, path, body] of [
       ['PATCH', `/connections/${things.connection}`, { branch: 'x' }],
       ['POST', '/revocations', { tokens: [things.token] }],
+      ['POST', '/revocations', { connections: [things.connection] }],
+      ['POST', '/revocations', { grants: [things.grant] }],
+      ['POST', '/attempts', { provider: things.provider, connection: things.connection }],
       ['POST', `/attempts/${things.attempt}/resume`, {}],
       ['DELETE', `/attempts/${things.attempt}`, {}],
       ['PATCH', `/projects/${things.project}`, { alias: 'mine-now' }],

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
@@ -93,6 +94,39 @@ describe('a program asks its person for a link', () => {
     await ask(app, { userId: memberId, projectId: project })
     await app.advance(601)
     await ask(app, { userId: ownerId, projectId: tickets, scopes: ['another'] })
+  })
+
+  it('N-14: who asks counts what was asked of the person just before', async () => {
+    const of = (index: number) => ask(app, { userId: ownerId, projectId: tickets, scopes: [`scope:${index}`] })
+    const made = []
+    for (let index = 0; index < 10; index += 1) made.push((await of(index)).id)
+    const last = made.at(-1)
+    await app.rows('acme', `UPDATE link_request SET status = 'declined' WHERE id = $1`, [last])
+    const acme = await app.tenantId('acme')
+    const before = new pg.Client({ connectionString: app.database.appUrl })
+    await before.connect()
+    try {
+      await before.query('BEGIN')
+      await before.query(`SELECT set_config('app.tenant_id', $1, true)`, [acme])
+      const lock = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))'
+      await before.query(lock, [`link_request ${acme} ${ownerId}`])
+      let answered = false
+      const asked = of(10)
+        .then(
+          () => 'asked',
+          (error) => error.code,
+        )
+        .finally(() => {
+          answered = true
+        })
+      const waiting = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted AND locktype = 'advisory'`
+      while (!answered && (await app.owner.query(waiting)).rowCount === 0);
+      await before.query(`UPDATE link_request SET status = 'asked' WHERE id = $1`, [last])
+      await before.query('COMMIT')
+      expect(await asked).toBe('rate_limited')
+    } finally {
+      await before.end()
+    }
   })
 
   it('N-14 LK-01: nobody but the person who was asked can start or decline it, and an unknown one looks alike', async () => {

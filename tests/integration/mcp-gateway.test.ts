@@ -351,7 +351,11 @@ describe('who may call', () => {
 
   it('Z-02: a token of another project, or another tenant’s address, finds nothing', async () => {
     const bearer = await token({ all_tools: true })
-    expect((await gate.modern('something', 'tools/list', {}, { token: bearer })).status).toBe(404)
+    const other = await broker.link(owner, 'owner@acme.test')
+    if (other.kind !== 'linked') throw other.error
+    const { rows } = await broker.owner.query('SELECT alias FROM project WHERE id = $1', [other.projectId])
+    for (const alias of ['something', rows[0].alias, other.projectId])
+      expect((await gate.modern(alias, 'tools/list', {}, { token: bearer })).status).toBe(404)
     expect((await gate.modern(linked.alias, 'tools/list', {}, { token: bearer, slug: 'globex' })).status).toBe(404)
     expect(reached()).toEqual([])
   })

@@ -221,6 +221,17 @@ describe('an interrupted rotation', () => {
     expect(await beginRefresh(other, key, held)).toBe(false)
   })
 
+  it('RR-02: who lost the claim sends nothing while its successor is about to', async () => {
+    const lost = await claimRefresh(other, key, { leaseSeconds: 15 })
+    await broker.advance(16)
+    const next = await claimRefresh(broker.ctx, key, { leaseSeconds: 15 })
+    expect(next.outcome).toBe('claimed')
+    const held = { sentVersion: lost.version, leaseSeconds: 15 }
+    expect(await beginRefresh(other, key, { ...held, fence: lost.fence })).toBe(false)
+    expect(await beginRefresh(broker.ctx, key, { ...held, fence: next.fence })).toBe(true)
+    await releaseRefresh(broker.ctx, key, { ...held, fence: next.fence, uncertain: false })
+  })
+
   it('RR-02: a process that sleeps past its lease before it sends leaves the token to who came after it', async () => {
     const sleeper = await broker.makeContext()
     onTestFinished(() => sleeper.close())

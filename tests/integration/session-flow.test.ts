@@ -230,7 +230,13 @@ describe('choosing', () => {
     // Nor is all of it linked at once, without a choice.
     expect(await codeOf(adoptLink(broker.ctx, owner, mine))).toBe('not_found')
     expect((await readAttempt(broker.ctx, owner, mine.attemptId)).status).toBe('choosing')
-    expect((await openAttempts(broker.ctx, owner)).map(({ id }) => id)).toContain(mine.attemptId)
+    const open = async (actor = owner) => (await openAttempts(broker.ctx, actor)).map(({ id }) => id)
+    expect(await open()).toContain(mine.attemptId)
+    // Nobody else is shown it, and the person themselves not where they could not finish it.
+    expect(await open(member)).not.toContain(mine.attemptId)
+    const elsewhere = { ...owner.credential, session: await broker.sessionOf(owner.userId) }
+    expect(await open({ ...owner, credential: elsewhere })).not.toContain(mine.attemptId)
+    expect(await codeOf(cancelLink(broker.ctx, member, mine.attemptId))).toBe('not_found')
     expect(await choose(['10231'])).toBe('done')
     expect(await choose(['10232'])).toBe('not_found')
     expect((await readAttempt(broker.ctx, owner, mine.attemptId)).status).toBe('done')

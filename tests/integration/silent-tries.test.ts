@@ -254,6 +254,8 @@ describe('R-10 RR-05: killed', () => {
     expect(await turnAway(broker.ctx, refused)).toBe(false)
     broker.demo.faults.barrier('rotating').release()
     expect((await running).version).toBe(version + 1)
+    // Nor for the one before, once it is there.
+    expect(await turnAway(broker.ctx, refused)).toBe(false)
     expect(await stateOf()).toEqual(['linked', null])
   })
 })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Actor } from '../../lib/actor.ts'
 import { activity } from '../../lib/audit/list.ts'
 import { seedDemo } from '../../lib/broker/demo.ts'
-import { changeMember } from '../../lib/broker/end.ts'
+import { changeMember, removeMember } from '../../lib/broker/end.ts'
 import { callbackKeyOf, changeProvider, createProvider, providerList } from '../../lib/broker/providers.ts'
 import { tenantsOf } from '../../lib/store/lookups.ts'
 import { withInstance } from '../../lib/store/system.ts'
@@ -46,10 +46,22 @@ describe('tenants', () => {
     await expect(
       createTenant(broker.ctx, { ...founder, operator: true }, { name: 'Again', slug: 'new-one' }),
     ).rejects.toMatchObject({ code: 'slug_taken' })
+    // An address of our own pages would be one of theirs.
+    await expect(
+      createTenant(broker.ctx, { ...founder, operator: true }, { name: 'Api', slug: 'api' }),
+    ).rejects.toMatchObject({ code: 'slug_taken' })
   })
 })
 
 describe('members', () => {
+  /** Somebody who came by an invitation into this role. */
+  const guestAs = async (subject: string, role: 'owner' | 'admin') => {
+    const guest = await person(subject)
+    const { secret } = await invite(broker.ctx, owner, { role })
+    await acceptInvitation(broker.ctx, guest, secret.reveal())
+    return guest
+  }
+
   it('a tenant keeps an owner, whoever asks and however many ask at once', async () => {
     await expect(changeMember(broker.ctx, owner, { userId: owner.userId, role: 'admin' })).rejects.toMatchObject({
       code: 'last_owner',
@@ -84,6 +96,44 @@ describe('members', () => {
       })
   })
 
+  it('Z-01: an admin neither demotes nor removes an owner, nor invites one', async () => {
+    const second = await guestAs('second-owner', 'owner')
+    const admin = { ...owner, ...(await guestAs('an-admin', 'admin')), role: 'admin' as const }
+    for (const refused of [
+      () => changeMember(broker.ctx, admin, { userId: second.userId, role: 'member' }),
+      () => removeMember(broker.ctx, admin, { userId: second.userId }),
+      () => invite(broker.ctx, admin, { role: 'owner' }),
+    ])
+      await expect(refused()).rejects.toMatchObject({ code: 'forbidden' })
+    await invite(broker.ctx, admin, { role: 'admin' })
+    await removeMember(broker.ctx, owner, { userId: admin.userId })
+    await removeMember(broker.ctx, owner, { userId: second.userId })
+  })
+
+  it('A-04: an owner who is suspended is none of those of whom one stays', async () => {
+    const second = await guestAs('resting-owner', 'owner')
+    await changeMember(broker.ctx, owner, { userId: second.userId, status: 'suspended' })
+    await expect(changeMember(broker.ctx, owner, { userId: owner.userId, role: 'admin' })).rejects.toMatchObject({
+      code: 'last_owner',
+    })
+    await removeMember(broker.ctx, owner, { userId: second.userId })
+  })
+
+  it('Z-06: an invitation neither lets somebody back in who is suspended, nor raises who is a member', async () => {
+    const guest = await guestAs('resting-admin', 'admin')
+    const { userId, credential } = guest
+    for (const status of ['suspended', 'active'] as const) {
+      await changeMember(broker.ctx, owner, { userId, status })
+      const { secret } = await invite(broker.ctx, owner, { role: 'owner' })
+      // The tenant refuses the sessions that they had.
+      const session = await broker.sessionOf(userId)
+      await acceptInvitation(broker.ctx, { ...guest, credential: { ...credential, session } }, secret.reveal())
+      const found = (await memberList(broker.ctx, owner)).find((one) => one.userId === userId)
+      expect(found).toMatchObject({ role: 'admin', status })
+    }
+    await removeMember(broker.ctx, owner, { userId })
+  })
+
   it('an invitation makes one person a member, once, and its secret is stored as a hash', async () => {
     const { secret, invitation } = await invite(broker.ctx, owner, { role: 'auditor', note: 'for the audit' })
     const guests = await Promise.all(['guest-a', 'guest-b'].map(person))
@@ -93,6 +143,7 @@ describe('members', () => {
     expect(accepted.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect((await memberList(broker.ctx, owner)).filter(({ role }) => role === 'auditor')).toHaveLength(1)
     expect((await invitationPage(broker.ctx, owner)).items.map(({ id }) => id)).not.toContain(invitation.id)
+    await expect(withdrawInvitation(broker.ctx, owner, invitation.id)).rejects.toMatchObject({ code: 'not_found' })
     const { rows } = await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false), * FROM invitation`, [
       owner.tenantId,
     ])
