@@ -205,7 +205,7 @@ describe('names', () => {
     ])
   })
 
-  it('AC-02 Z-02: a member is found by a name or a part that is theirs alone, and nobody of another tenant', async () => {
+  it('AC-01 Z-02: a member is found by a name or a part that is theirs alone, and nobody of another tenant', async () => {
     const called = (text: string, tenant = tenantId) => personCalled(app.ctx, tenant, text)
     expect(await called('Member@acme.test')).toBe(memberActor.userId)
     expect(await called('member@')).toBe(memberActor.userId)
@@ -216,7 +216,7 @@ describe('names', () => {
     expect(await called('%')).toBeUndefined()
   })
 
-  it('AC-02: people are listed to choose from while they are few', async () => {
+  it('people are listed to choose from while they are few', async () => {
     const all = await fewPeople(app.ctx, tenantId, 200)
     expect(all?.get(memberActor.userId)).toBe('member@acme.test')
     expect(await fewPeople(app.ctx, tenantId, Number(all?.size))).toEqual(all)
