@@ -102,7 +102,7 @@ export default async function ProjectsPage({ params, searchParams }: Props) {
         />
       ))}
       {mayWork && <ConnectAll tenant={tenant} servers={toLink} />}
-      {cards.length > most && (
+      {(cards.length > most || q) && (
         <FilterBar
           action={path}
           search={{ name: 'q', label: 'Project or alias', value: q ?? '' }}
