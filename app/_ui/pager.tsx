@@ -1,10 +1,16 @@
 import { ChevronLeft, ChevronRight } from 'lucide-react'
 import { ButtonLink } from './button.tsx'
 
-export type PagerProps = { newerHref?: string; newerLabel?: string; olderHref?: string; summary?: string }
+export type PagerProps = {
+  newerHref?: string
+  newerLabel?: string
+  olderHref?: string
+  olderLabel?: string
+  summary?: string
+}
 
 /** Steps through a list by key. A step that does not exist is not shown. */
-export function Pager({ newerHref, newerLabel = 'Newer', olderHref, summary }: PagerProps) {
+export function Pager({ newerHref, newerLabel = 'Newer', olderHref, olderLabel = 'Older', summary }: PagerProps) {
   if (!newerHref && !olderHref && !summary) return null
   return (
     <nav aria-label="Pages" className="flex min-h-8 flex-wrap items-center justify-between gap-2">
@@ -18,7 +24,7 @@ export function Pager({ newerHref, newerLabel = 'Newer', olderHref, summary }: P
         )}
         {olderHref && (
           <ButtonLink size="sm" href={olderHref} rel="next">
-            Older
+            {olderLabel}
             <ChevronRight aria-hidden />
           </ButtonLink>
         )}

@@ -1,6 +1,7 @@
 import { type Actor, may } from '../actor.ts'
 import type { Context } from '../context.ts'
 import { BrokerError } from '../errors.ts'
+import { idPattern } from '../security/ids.ts'
 import {
   type ActPart,
   type EventFilter,
@@ -11,6 +12,7 @@ import {
   partsOfActs,
 } from '../store/audit.ts'
 import { readTenant } from '../store/database.ts'
+import { namesOf } from '../store/members.ts'
 import { noteRead } from './access.ts'
 import type { AuditAction } from './catalogue.ts'
 
@@ -158,6 +160,8 @@ export type EventDetail = {
   /** There is more of the act than is shown. */
   actIsCut: boolean
   about: AuditView[]
+  /** What the people in all of that are called, by id. */
+  names: Record<string, string>
 }
 
 const actMax = 100
@@ -187,5 +191,13 @@ export async function readEvent(ctx: Context, actor: Actor, id: string): Promise
   })
   if (!found) throw new BrokerError('not_found')
   if (own === undefined) await noteRead(ctx, actor, 'readAuditEvent', id)
-  return found
+  const people = [found.event, ...found.act, ...found.about].flatMap(peopleIn)
+  const named = people.length === 0 ? [] : await namesOf(ctx, tenantId, [...new Set(people)])
+  return { ...found, names: Object.fromEntries(named.map(({ id, name }) => [id, name])) }
 }
+
+/** Whom an event is about: each whole value of it that is the id of a person. */
+const peopleIn = ({ actorId, target, details }: AuditView): string[] =>
+  [actorId, target?.id, ...Object.values(details).flat()].filter(
+    (value) => typeof value === 'string' && idPattern('user').test(value),
+  ) as string[]

@@ -38,6 +38,7 @@ import { findTokens, lockRevocable } from '../store/tokens.ts'
 import { endGrants, tokenEvents } from './end-grants.ts'
 import { endTokens } from './end-tokens.ts'
 import { pastedOf } from './read/connection.ts'
+import { peopleNames } from './read/people.ts'
 import { toTokenView } from './read/token.ts'
 import { settleWithin } from './upstream-revocation.ts'
 
@@ -121,6 +122,8 @@ export type LeakFindings = {
   damaged: number
   /** There was more than is looked at. */
   isCut: boolean
+  /** What the owners are called, by id. */
+  names: Record<string, string>
 }
 
 type Looked = Sighting & { shown: LeakShown }
@@ -136,7 +139,7 @@ export async function inspectLeak(ctx: Context, actor: Actor, { text }: { text: 
   requirePermission(actor, 'oversee')
   const seen = scan(text)
   const lookups = lookupsOf(ctx, seen)
-  return act(ctx, actor, 'oversee', async (tx, actor) => {
+  const findings = await act(ctx, actor, 'oversee', async (tx, actor) => {
     const found = await findLeaked(ctx, tx, actor, lookups)
     const candidates = seen.own.size + seen.others.size
     const details = { candidates, found: found.items.length }
@@ -145,6 +148,8 @@ export async function inspectLeak(ctx: Context, actor: Actor, { text }: { text: 
     const { format: readAs, damaged, isCut } = seen
     return { readAs, found: found.items, candidates, unknown, damaged, isCut }
   })
+  const owners = findings.found.map(({ ownerId }) => ownerId)
+  return { ...findings, names: Object.fromEntries(await peopleNames(ctx, actor.tenantId, owners)) }
 }
 
 type Lookups = {

@@ -113,18 +113,21 @@ export async function notificationPage(
   { before, unread }: { before?: string | undefined; unread?: boolean | undefined } = {},
 ): Promise<{ items: NotificationView[]; next: string | null; unread: number; unreadIsCapped: boolean }> {
   const { tenantId } = actor
-  return readTenant(ctx, tenantId, async (tx) => {
-    const rows = await listNotifications(tx, tenantId, readerOf(actor), { before, unread, take: pageSize + 1 })
-    const items = rows.slice(0, pageSize).map(toView)
-    const next = rows.length > pageSize ? (items.at(-1)?.id ?? null) : null
-    const { total, totalIsCapped } = toTotal(await countUnread(tx, tenantId, readerOf(actor), countLimit + 1))
-    return { items, next, unread: total, unreadIsCapped: totalIsCapped }
-  })
+  const [rows, count] = await Promise.all([
+    readTenant(ctx, tenantId, (tx) =>
+      listNotifications(tx, tenantId, readerOf(actor), { before, unread, take: pageSize + 1 }),
+    ),
+    countUnread(ctx, tenantId, readerOf(actor), countLimit + 1),
+  ])
+  const items = rows.slice(0, pageSize).map(toView)
+  const next = rows.length > pageSize ? (items.at(-1)?.id ?? null) : null
+  const { total, totalIsCapped } = toTotal(count)
+  return { items, next, unread: total, unreadIsCapped: totalIsCapped }
 }
 
 /** How many the caller has not read, counted up to a hundred: a bell says no more. */
 export const unreadCount = (ctx: Context, actor: Actor): Promise<number> =>
-  readTenant(ctx, actor.tenantId, (tx) => countUnread(tx, actor.tenantId, readerOf(actor), 100))
+  countUnread(ctx, actor.tenantId, readerOf(actor), 100)
 
 /** Marks as read: these, or all up to the newest that the caller has seen. Others' are left alone. How many were unread. */
 export const markNotificationsRead = (

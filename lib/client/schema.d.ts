@@ -1549,6 +1549,12 @@ export interface Paths {
                   [k: string]: unknown
                 }
               }[]
+              /**
+               * What the people in all of that are called, by id
+               */
+              names: {
+                [k: string]: string
+              }
             }
           }
         }
@@ -4320,6 +4326,12 @@ export interface Paths {
                * There was more than is looked at: send the rest by itself
                */
               is_cut: boolean
+              /**
+               * What the owners are called, by id
+               */
+              names: {
+                [k: string]: string
+              }
             }
           }
         }

@@ -31,7 +31,8 @@ export const currentPerson = cache(async (): Promise<{ ctx: Context; session: Se
   const given = await headers()
   const ctx = await context()
   return orStatus(async () => {
-    const session = await readSession(ctx, given)
+    // Where they are is asked next by nearly every page.
+    const session = await readSession(ctx, given, { places: 'all' })
     if (session) await takeLimit(ctx, 'read', { userId: session.userId })
     return { ctx, session }
   })

@@ -1,5 +1,6 @@
 import { permissions } from '../actor.ts'
-import { Prisma, type ReadTx, type Tx } from './database.ts'
+import type { Context } from '../context.ts'
+import { Prisma, query, type ReadTx, type Tx } from './database.ts'
 
 export const findMember = (tx: ReadTx, tenantId: string, userId: string) =>
   tx.member.findUnique({ where: { tenantId_userId: { tenantId, userId } }, include: { user: true } })
@@ -11,10 +12,24 @@ export const listMembers = (tx: ReadTx, tenantId: string) =>
     include: { user: true },
   })
 
-/** What people are called who are or were members, by user id, those who came first before: a tenant may have thousands. `among`: of these alone. */
-export const memberNames = (tx: ReadTx, tenantId: string, among?: string[]): Promise<{ id: string; name: string }[]> =>
+type Named = { id: string; name: string }
+
+/** What people are called who are or were members, those who came first before, `take` at most: a tenant may have thousands. */
+export const memberNames = (tx: ReadTx, tenantId: string, take?: number): Promise<Named[]> =>
   tx.$queryRaw`SELECT u.id, coalesce(u.email, u.name) AS name FROM member m JOIN "user" u ON u.id = m.user_id
-    WHERE m.tenant_id = ${tenantId} AND (${among === undefined} OR m.user_id = ANY(${among ?? []})) ORDER BY m.created_at`
+    WHERE m.tenant_id = ${tenantId} ORDER BY m.created_at LIMIT ${take ?? null}::int`
+
+/** The same of these alone: one prepared statement. */
+export const namesOf = (ctx: Pick<Context, 'pool' | 'config'>, tenantId: string, people: string[]) =>
+  query<Named>(ctx, 'people_names', 'SELECT id, name FROM vk.people_names($1, $2)', [tenantId, people])
+
+/** Of those who are called so, or whose name has it: the first two, and before all others whose name it is as a whole. */
+export const membersCalled = (tx: ReadTx, tenantId: string, text: string): Promise<(Named & { exact: boolean })[]> =>
+  tx.$queryRaw`SELECT u.id, n.name, lower(n.name) = q.key AS exact
+    FROM member m JOIN "user" u ON u.id = m.user_id, (SELECT lower(${text}::text) AS key) q,
+      LATERAL (SELECT coalesce(u.email, u.name) AS name) n
+    WHERE m.tenant_id = ${tenantId} AND strpos(lower(n.name), q.key) > 0
+    ORDER BY exact DESC, m.created_at LIMIT 2`
 
 /** Makes a member. Who is one keeps their role and status; who was removed comes back with the role given. */
 export const upsertMember = (tx: Tx, member: { tenantId: string; userId: string; role: string; createdAt: Date }) =>

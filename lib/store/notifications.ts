@@ -1,6 +1,7 @@
+import type { Context } from '../context.ts'
 import { newId } from '../security/ids.ts'
 import { move, usable } from './connection-states.ts'
-import { type Prisma, type ReadTx, type Tx, underSavepoint } from './database.ts'
+import { type Prisma, query, type ReadTx, type Tx, underSavepoint } from './database.ts'
 
 export type NotificationRow = Prisma.NotificationGetPayload<object>
 
@@ -30,9 +31,22 @@ export const listNotifications = (
     take,
   })
 
-/** How many are unread, counted up to `most` and no further. */
-export const countUnread = (tx: ReadTx, tenantId: string, reader: Reader, most: number) =>
-  tx.notification.count({ where: { ...readableBy(tenantId, reader), readAt: null }, take: most })
+/** How many are unread, counted up to `most` and no further: one prepared statement. */
+export async function countUnread(
+  ctx: Pick<Context, 'pool' | 'config'>,
+  tenantId: string,
+  { userId, admin }: Reader,
+  most: number,
+): Promise<number> {
+  const values = [tenantId, userId, admin, most]
+  const [row] = await query<{ count: number }>(
+    ctx,
+    'unread_count',
+    'SELECT vk.unread_count($1, $2, $3, $4) AS count',
+    values,
+  )
+  return row?.count ?? 0
+}
 
 /** Marks what the reader may read: the named ones, or everything up to one that they saw. How many. */
 export async function markRead(

@@ -93,6 +93,38 @@ test('an upstream revocation that failed is not called finished', async ({ page,
   await expect(page.getByText(/finished/)).toHaveCount(0)
 })
 
+test('projects are shown a page at a time, each once, and found by a part of their name or alias', async ({
+  page,
+  context,
+}) => {
+  await crowd.signIn(context, 'owner')
+  await page.goto(at('projects'))
+  const cards = page.locator('h2 > a[href*="/projects/prj_"]')
+  const leads = () => cards.evaluateAll((links) => links.map((link) => link.getAttribute('href')))
+  await expect(cards).toHaveCount(48)
+  const all = Number.parseInt(String(await page.getByText(/^\d+ projects$/).textContent()), 10)
+  const first = await leads()
+  await expectAccessible(page)
+  await page.getByRole('link', { name: 'Next' }).press('Enter')
+  await page.waitForURL(/after=prj_/)
+  await expect(cards).toHaveCount(all - 48)
+  expect(new Set([...first, ...(await leads())]).size).toBe(all)
+  await expect(page.getByRole('link', { name: 'Next' })).toHaveCount(0)
+  await page.getByRole('link', { name: 'First' }).click()
+  await expect(cards).toHaveCount(48)
+  await page.getByRole('searchbox', { name: 'Project or alias' }).fill('ALIAS-59')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/q=ALIAS-59/)
+  await expect(cards).toHaveCount(1)
+  await page.getByRole('searchbox', { name: 'Project or alias' }).fill('nothing is called this')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { name: 'Nothing matches' })).toBeVisible()
+  await expectAccessible(page)
+  // One that is gone begins with the first.
+  await page.goto(at('projects?after=prj_gone'))
+  await expect(cards).toHaveCount(48)
+})
+
 test('Back shows what is so now, not what was kept', async ({ page, context }) => {
   await crowd.signIn(context, 'owner')
   await page.goto(at('tokens'))

@@ -19,6 +19,9 @@ test('LD-05: a pasted log shows whose token it holds, and one act revokes it', a
   })
   const { value } = z.object({ value: z.string() }).parse(made)
 
+  // Names come with what is found.
+  const desk = await page.request.get('/t/acme/admin/leaks')
+  expect(await desk.text()).not.toContain('member@acme.test')
   await page.goto('/t/acme/admin/leaks')
   await expectAccessible(page)
   await page.getByLabel('What was found').fill(`starting\nAuthorization: Bearer ${value}\n`)
@@ -26,6 +29,7 @@ test('LD-05: a pasted log shows whose token it holds, and one act revokes it', a
   await page.keyboard.press('Enter')
   const row = page.getByRole('row', { name: /a leaked export/ })
   await expect(row).toContainText('line 2')
+  await expect(row).toContainText('owner@acme.test')
   await expect(row).toContainText('still works')
   // What was pasted is gone from the page.
   await expect(page.getByLabel('What was found')).toHaveValue('')

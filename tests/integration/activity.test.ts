@@ -4,6 +4,7 @@ import { csvLine, downloadEvents } from '../../lib/audit/download.ts'
 import { toEventFilter } from '../../lib/audit/filter.ts'
 import { activity, activityLines, readEvent } from '../../lib/audit/list.ts'
 import { record } from '../../lib/audit/record.ts'
+import { fewPeople, peopleNames, personCalled } from '../../lib/broker/read/people.ts'
 import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import type { BrowserActor } from '../support/broker.ts'
@@ -188,6 +189,38 @@ describe('a filter', () => {
       `/tenants/acme/audit-events/${event?.id}/related`,
     )
     expect(read.body).toMatchObject({ event: { id: event?.id }, act: [{ action: 'token.requested' }] })
+  })
+})
+
+describe('names', () => {
+  it('AC-02 Z-02: an event comes with the names of its own people, and of nobody else', async () => {
+    const token = await issued()
+    const event = (await list({ request: await requestOf(token.id) })).items[0]
+    const read = () => readEvent(app.ctx, actor, String(event?.id))
+    expect((await read()).names).toEqual({ [actor.userId]: 'owner@acme.test' })
+    // Of another tenant, whatever an event says.
+    const { userId: stranger } = await app.actorOf('owner@globex.test')
+    expect([...(await peopleNames(app.ctx, tenantId, [stranger, memberActor.userId, null, undefined]))]).toEqual([
+      [memberActor.userId, 'member@acme.test'],
+    ])
+  })
+
+  it('AC-01 Z-02: a member is found by a name or a part that is theirs alone, and nobody of another tenant', async () => {
+    const called = (text: string, tenant = tenantId) => personCalled(app.ctx, tenant, text)
+    expect(await called('Member@acme.test')).toBe(memberActor.userId)
+    expect(await called('member@')).toBe(memberActor.userId)
+    expect(await called('acme.test')).toBeUndefined()
+    expect(await called('globex')).toBeUndefined()
+    expect(await called('member@acme', String(await app.tenantId('globex')))).toBeUndefined()
+    // What a pattern would take for more.
+    expect(await called('%')).toBeUndefined()
+  })
+
+  it('people are listed to choose from while they are few', async () => {
+    const all = await fewPeople(app.ctx, tenantId, 200)
+    expect(all?.get(memberActor.userId)).toBe('member@acme.test')
+    expect(await fewPeople(app.ctx, tenantId, Number(all?.size))).toEqual(all)
+    expect(await fewPeople(app.ctx, tenantId, Number(all?.size) - 1)).toBeUndefined()
   })
 })
 

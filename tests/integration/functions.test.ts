@@ -83,6 +83,7 @@ it('H-06: what a process of the version before calls has the arguments that it g
     'vk.frozen_by(text, text, text, text, text[])',
     'vk.key_id(text)',
     'vk.note_access(text, text, timestamptz, jsonb, text, text)',
+    'vk.people_names(text, text[])',
     'vk.refresh_begin(text, text, int, int, interval)',
     'vk.refresh_claim(text, text, int, interval, interval, text)',
     'vk.refresh_due(timestamptz, timestamptz, interval, interval)',
@@ -91,6 +92,7 @@ it('H-06: what a process of the version before calls has the arguments that it g
     'vk.refresh_release(text, text, int, int, boolean)',
     'vk.refresh_store(text, text, int, int, text, text, interval, text[], interval, interval, boolean, text)',
     'vk.refresh_take(text, text, float8, int)',
+    'vk.unread_count(text, text, boolean, int)',
   ]
   const app = new pg.Client({ connectionString: database.appUrl })
   await app.connect()

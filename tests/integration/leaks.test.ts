@@ -48,6 +48,7 @@ type Findings = {
   unknown: number
   damaged: number
   is_cut: boolean
+  names: Record<string, string>
   code?: string
 }
 const inspect = (text: string, jar = owner, tenant = 'acme') =>
@@ -111,6 +112,8 @@ describe('the desk', () => {
     })
     expect(by('client_secret', 'client_secret')).toMatchObject({ name: 'A test client', owner_id: null, stands: true })
     expect(body.found).toHaveLength(4)
+    // Of the owners, and of nobody else.
+    expect(body.names).toEqual({ [memberId]: 'member@acme.test', [user]: 'owner@acme.test' })
     // All in one act, by the operation that everything is revoked by.
     const ids = (kind: string) => body.found.filter((one) => one.kind === kind).map(({ id }) => id)
     const act = { tokens: ids('token'), grants: ids('grant'), reason: 'found in a log' }

@@ -11,6 +11,9 @@ import {
 import { type FreshRequest, freshTokens } from '../../lib/broker/refresh/refresh.ts'
 import { revoke } from '../../lib/broker/revoke.ts'
 import { notifyEndings, sweepNotifications } from '../../lib/jobs/notifications.ts'
+import { newId } from '../../lib/security/ids.ts'
+import { insertNotifications } from '../../lib/store/notifications.ts'
+import { asSystem } from '../../lib/store/system.ts'
 import { type Broker, type BrowserActor, startBroker } from '../support/broker.ts'
 import { connectionList } from '../support/connection.ts'
 
@@ -283,6 +286,38 @@ describe('reading', () => {
     expect((await notificationPage(broker.ctx, actor, { unread: true })).items.map((one) => one.kind)).toEqual([
       'connection.recovered',
     ])
+  })
+
+  it('Z-02: one’s own are counted, and for who administers what is told to all of them, in this tenant and up to a hundred', async () => {
+    const stranger = await broker.actorOf('owner@globex.test')
+    const auditor: Actor = { ...actor, role: 'auditor' }
+    const tell = (tenantId: string, userId: string | null, count: number) =>
+      asSystem(broker.ctx, tenantId, 'job', (tx) =>
+        insertNotifications(
+          tx,
+          Array.from({ length: count }, () => ({
+            ...{
+              tenantId,
+              id: newId('notification'),
+              userId,
+              kind: 'provider.check_failed',
+              createdAt: broker.ctx.now(),
+            },
+            details: {},
+          })),
+        ),
+      )
+    await tell(actor.tenantId, actor.userId, 2)
+    await tell(actor.tenantId, member.userId, 3)
+    await tell(actor.tenantId, null, 4)
+    await tell(stranger.tenantId, actor.userId, 5)
+    await tell(stranger.tenantId, null, 6)
+    const counts = (...who: Actor[]) => Promise.all(who.map((one) => unreadCount(broker.ctx, one)))
+    expect(await counts(actor, auditor, member, stranger)).toEqual([6, 2, 3, 6])
+    await tell(actor.tenantId, null, 200)
+    expect(await counts(actor, auditor)).toEqual([100, 2])
+    await broker.owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [stranger.tenantId])
+    await broker.owner.query('DELETE FROM notification')
   })
 
   it('what was read is kept for thirty days, what was not read longer', async () => {

@@ -1,7 +1,9 @@
 // What every page asks first (lib/http/page.ts), on a real database; of Next only the headers are pretended.
 import { AsyncLocalStorage } from 'node:async_hooks'
+import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { GET as me } from '../../app/api/v1/me/route.ts'
+import { unreadCount } from '../../lib/broker/notifications.ts'
 import { limits, takeLimit } from '../../lib/http/limits.ts'
 import type { PageScope } from '../../lib/http/listener.ts'
 import { currentPerson, requireMember } from '../../lib/http/page.ts'
@@ -59,4 +61,25 @@ test('B-01: one person over the limit holds up nobody else, signed in or not', a
   const calm = await edges.person({ tenant: 'acme', role: 'member' })
   expect((await visit(calm)).thrown).toBeUndefined()
   expect((await visit(undefined, currentPerson)).thrown).toBeUndefined()
+})
+
+test('Z-02: what every page shows around itself is asked by two prepared statements', async () => {
+  const person = await edges.person({ tenant: 'acme', role: 'member' })
+  const framed = async () => {
+    const { ctx, actor, tenants } = await requireMember('acme')
+    expect(tenants.map(({ slug, role }) => [slug, role])).toEqual([['acme', 'member']])
+    await unreadCount(ctx, actor)
+  }
+  const { query } = pg.Client.prototype
+  const seen: unknown[] = []
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    seen.push((args[0] as { name?: string }).name)
+    return Reflect.apply(query, this, args)
+  } as typeof query
+  try {
+    expect((await visit(person, framed)).thrown).toBeUndefined()
+  } finally {
+    pg.Client.prototype.query = query
+  }
+  expect(seen).toEqual(['find_placed_session', 'unread_count'])
 })

@@ -97,6 +97,7 @@ export const readAuditEvent = operation({
       act: z.array(auditEvent).describe('What else the same request did, newest first; a hundred at most'),
       act_is_cut: z.boolean().describe('There is more of it: ask the list for its `request`'),
       about: z.array(auditEvent).describe('What else happened to the same thing, newest first; twenty at most'),
+      names: z.record(z.string(), z.string()).describe('What the people in all of that are called, by id'),
     }),
   },
   limit: 'read',

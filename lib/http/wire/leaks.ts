@@ -63,6 +63,7 @@ export const inspectLeak = operation({
       unknown: z.int().describe('Of the form of our tokens, and nothing of this tenant'),
       damaged: z.int().describe('They begin as our tokens do, and their checksum is wrong'),
       is_cut: z.boolean().describe('There was more than is looked at: send the rest by itself'),
+      names: z.record(z.string(), z.string()).describe('What the owners are called, by id'),
     }),
   },
   limit: 'leaks',

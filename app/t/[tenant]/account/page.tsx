@@ -17,11 +17,15 @@ export default async function AccountPage({ params, searchParams }: Props) {
   const { tenant } = await params
   const { ctx, actor } = await requireMember(tenant)
   const view = oneOf(['tree', 'table'] as const, single((await searchParams).show)) ?? 'tree'
-  const [person, names, tokens] = await Promise.all([
+  const [person, tokens] = await Promise.all([
     orNotFound(readPerson(ctx, actor, actor.userId)),
-    peopleNames(ctx, actor.tenantId),
     view === 'table' ? tokenPage(ctx, actor, { state: 'live' }) : undefined,
   ])
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    person.acts.map(({ by }) => by),
+  )
   const name = person.email ?? person.name
   return (
     <>

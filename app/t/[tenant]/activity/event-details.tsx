@@ -20,10 +20,10 @@ type Wire =
   Paths['/api/v1/tenants/{tenant}/audit-events/{event}/related']['get']['responses'][200]['content']['application/json']
 type WireEvent = Wire['event']
 /** `oversees`: may see what others hold. */
-type Props = { tenant: string; id: string; what: string; names: Record<string, string>; oversees: boolean }
+type Props = { tenant: string; id: string; what: string; oversees: boolean }
 
 /** Opens the whole record of an event, with the rest of its act and what else happened to the same thing. */
-export function EventDetails({ tenant, id, what, names, oversees }: Props) {
+export function EventDetails({ tenant, id, what, oversees }: Props) {
   const [shown, setShown] = useState<string | null>(null)
   const [found, setFound] = useState<Wire | null>(null)
   const { problem, start } = useAction(async (event: string) => {
@@ -48,7 +48,6 @@ export function EventDetails({ tenant, id, what, names, oversees }: Props) {
         >
           <Content
             tenant={tenant}
-            names={names}
             oversees={oversees}
             found={found}
             problem={problem}
@@ -63,7 +62,7 @@ export function EventDetails({ tenant, id, what, names, oversees }: Props) {
 
 const wordsOf = ({ action, details }: WireEvent) => eventWords({ action: action as AuditAction, details })
 
-type ContentProps = Pick<Props, 'tenant' | 'names' | 'oversees'> & {
+type ContentProps = Pick<Props, 'tenant' | 'oversees'> & {
   found: Wire | null
   problem: Problem | null
   onOpen: (event: string) => void
@@ -71,7 +70,7 @@ type ContentProps = Pick<Props, 'tenant' | 'names' | 'oversees'> & {
   onLeave: () => void
 }
 
-function Content({ tenant, names, oversees, found, problem, onOpen, onLeave }: ContentProps) {
+function Content({ tenant, oversees, found, problem, onOpen, onLeave }: ContentProps) {
   if (problem) return <ProblemNotice problem={problem} />
   if (!found)
     return (
@@ -84,7 +83,7 @@ function Content({ tenant, names, oversees, found, problem, onOpen, onLeave }: C
         </span>
       </div>
     )
-  const { event, act, about, act_is_cut } = found
+  const { event, act, about, act_is_cut, names } = found
   const { more } = wordsOf(event)
   const people = peopleIn(event).filter((person) => names[person] !== undefined)
   const nameOf = (id: string | null) => (id === null ? 'Valetkey' : (names[id] ?? 'a former member'))

@@ -11,7 +11,7 @@ import { may } from '@/lib/actor.ts'
 import { nouns, toEventFilter } from '@/lib/audit/filter.ts'
 import { type ChainState, chainState } from '@/lib/audit/heads.ts'
 import { type AuditView, activityLines } from '@/lib/audit/list.ts'
-import { peopleNames } from '@/lib/broker/read/people.ts'
+import { fewPeople, peopleNames, personCalled } from '@/lib/broker/read/people.ts'
 import { projectNames } from '@/lib/broker/read/project.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { eventQuery } from '@/lib/http/wire/audit-events.ts'
@@ -47,13 +47,13 @@ export default async function ActivityPage({ params, searchParams }: Props) {
   const { ctx, actor } = await requireMember(tenant)
   const oversees = may(actor, 'oversee')
   const query = await searchParams
-  const [names, projects, chain] = await Promise.all([
-    peopleNames(ctx, actor.tenantId),
+  const q = single(query.q)
+  const [few, projects, chain, searched] = await Promise.all([
+    oversees ? fewPeople(ctx, actor.tenantId, mostToPick) : undefined,
     projectNames(ctx, actor),
     oversees ? chainState(ctx, actor.tenantId) : null,
+    q === undefined ? undefined : search(q, (name) => personCalled(ctx, actor.tenantId, name)),
   ])
-  const q = single(query.q)
-  const searched: Searched | undefined = q === undefined ? undefined : search(q, names)
   const found = searched?.kind === 'filter' ? { [searched.name]: searched.value } : {}
   const age = oneOf(ages, single(query.since))
   const now = ctx.now()
@@ -65,7 +65,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
   )
   const since = age && { from: new Date(Math.floor((+now - Number(age) * 3_600_000) / 60_000) * 60_000).toISOString() }
   const before = single(query.before)
-  const wire = { ...given, ...since, ...found }
+  const wire: Record<string, string> = { ...given, ...since, ...found }
   // As the API takes it: what it would refuse matches nothing here.
   const parsed = eventQuery.safeParse({ ...wire, ...(before && { before }) })
   const misses = searched !== undefined && searched.kind !== 'filter'
@@ -74,18 +74,22 @@ export default async function ActivityPage({ params, searchParams }: Props) {
       ? await activityLines(ctx, actor, { ...toEventFilter(withoutBefore(parsed.data)), before: parsed.data.before })
       : { items: [], next: null }
   const path = `/t/${tenant}/activity`
-  const picksPerson = oversees && names.size <= mostToPick
+  const names =
+    few ??
+    (await peopleNames(ctx, actor.tenantId, [
+      wire.person,
+      ...page.items.flatMap(({ event, owner }) => [event.actorId, owner]),
+    ]))
   // What no field of the bar shows.
-  const beside = picksPerson ? linked : ([...linked, 'person'] as const)
+  const beside = few ? linked : ([...linked, 'person'] as const)
   const kept = { ...given, ...(q && { q }), ...(age && { since: age }) }
   const filtered = Object.keys(kept).length > 0
   const nameOf = (id: string) => names.get(id) ?? 'a former member'
   const whoOf = (event: AuditView) => (event.actorId === null ? 'Valetkey' : nameOf(event.actorId))
-  const people = Object.fromEntries(names)
   const pick = (name: string, unfiltered: string, options: { value: string; label: string }[]) => ({
     name,
     label: unfiltered.replace('Any ', ''),
-    value: String((name === 'since' ? age : (wire as Record<string, string>)[name]) ?? ''),
+    value: String((name === 'since' ? age : wire[name]) ?? ''),
     options: [{ value: '', label: unfiltered }, ...options],
   })
   return (
@@ -105,12 +109,12 @@ export default async function ActivityPage({ params, searchParams }: Props) {
         keep={Object.fromEntries(beside.flatMap((name) => (given[name] ? [[name, given[name]]] : [])))}
         search={{ name: 'q', label: 'Person, id, fingerprint, IP address', value: q ?? '' }}
         fields={[
-          ...(picksPerson
+          ...(few
             ? [
                 pick(
                   'person',
                   'Any person',
-                  [...names].map(([value, label]) => ({ value, label })),
+                  [...few].map(([value, label]) => ({ value, label })),
                 ),
               ]
             : []),
@@ -165,7 +169,7 @@ export default async function ActivityPage({ params, searchParams }: Props) {
                 when: { says: 'time', at: event.at.toISOString() },
                 outcome: <OutcomeWord outcome={event.outcome} />,
                 from: event.address ?? '–',
-                details: <EventDetails tenant={tenant} id={event.id} what={what} names={people} oversees={oversees} />,
+                details: <EventDetails tenant={tenant} id={event.id} what={what} oversees={oversees} />,
               },
             }
           })}

@@ -16,15 +16,16 @@ const byPrefix = { usr: 'person', prj: 'project', cli: 'client', req: 'request' 
 const ours = new RegExp(`^vk_(${tokenKinds.join('|')})_`)
 
 /** A person by name, an id of anything, a fingerprint, an address, a request: whatever somebody has at hand. */
-export function search(text: string, people: ReadonlyMap<string, string>): Searched {
+export async function search(
+  text: string,
+  personCalled: (name: string) => Promise<string | undefined>,
+): Promise<Searched> {
   const given = text.trim()
   if (ours.test(given) || given.length > 128) return { kind: 'token' }
   const prefix = /^([a-z]{3})_[0-9a-f]{32}$/.exec(given)?.[1]
   if (prefix) return { kind: 'filter', name: byPrefix[prefix as keyof typeof byPrefix] ?? 'about', value: given }
   if (/^[0-9a-f]{12}$/i.test(given)) return { kind: 'filter', name: 'fingerprint', value: given.toLowerCase() }
   if (isIP(given)) return { kind: 'filter', name: 'address', value: given }
-  const wanted = given.toLowerCase()
-  const named = [...people].filter(([, name]) => name.toLowerCase().includes(wanted))
-  const [one] = named.length === 1 ? named : named.filter(([, name]) => name.toLowerCase() === wanted)
-  return one ? { kind: 'filter', name: 'person', value: one[0] } : { kind: 'nothing' }
+  const person = await personCalled(given)
+  return person ? { kind: 'filter', name: 'person', value: person } : { kind: 'nothing' }
 }

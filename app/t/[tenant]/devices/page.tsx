@@ -28,10 +28,9 @@ export default async function DevicesPage({ params, searchParams }: Props) {
   const everybody = overseer && single(query.everybody) === '1'
   const state = oneOf(states, single(query.state)) ?? 'standing'
   const before = single(query.before)
-  const [page, owners] = await Promise.all([
-    grantPage(ctx, actor, { state: state === 'all' ? undefined : state, everybody, before }),
-    everybody ? peopleNames(ctx, actor.tenantId) : undefined,
-  ])
+  const page = await grantPage(ctx, actor, { state: state === 'all' ? undefined : state, everybody, before })
+  const given = page.items.map(({ ownerId }) => ownerId)
+  const owners = everybody ? await peopleNames(ctx, actor.tenantId, given) : undefined
   const path = `/t/${tenant}/devices`
   const kept = { everybody: everybody ? '1' : undefined }
   return (

@@ -27,11 +27,15 @@ export default async function NotificationsPage({ params, searchParams }: Props)
   const before = single(query.before)
   const unread = single(query.unread) === '1'
   const { ctx, session, actor } = await requireMember(tenant)
-  const [page, names, waiting] = await Promise.all([
+  const [page, waiting] = await Promise.all([
     notificationPage(ctx, actor, { before, unread }),
-    peopleNames(ctx, actor.tenantId),
     answererOf(session).then(async (answerer) => (await waitingFor(ctx, answerer)).length),
   ])
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    page.items.map(({ ended }) => ended?.by),
+  )
   const now = ctx.now().toISOString()
   const path = `/t/${tenant}/notifications`
   const [newest] = page.items

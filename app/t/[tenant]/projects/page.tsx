@@ -4,11 +4,14 @@ import { connectCommand } from '@/app/_features/commands.ts'
 import { ConnectAll } from '@/app/_features/connect-all.tsx'
 import { LinkProject, type ProviderChoice } from '@/app/_features/link.tsx'
 import { PasteToken } from '@/app/_features/pasted.tsx'
-import { nextActOf } from '@/app/_features/words.ts'
+import { hrefWith, type Query, single } from '@/app/_features/query.ts'
+import { nextActOf, plural } from '@/app/_features/words.ts'
 import { ButtonLink } from '@/app/_ui/button.tsx'
 import { CardGrid } from '@/app/_ui/card.tsx'
 import { EmptyState } from '@/app/_ui/empty-state.tsx'
+import { FilterBar } from '@/app/_ui/filter-bar.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
+import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { openAttempts } from '@/lib/broker/link/attempt.ts'
 import { providerList } from '@/lib/broker/providers.ts'
@@ -18,8 +21,14 @@ import { ProjectCard } from './project-card.tsx'
 
 export const metadata = { title: 'Projects' }
 
-export default async function ProjectsPage({ params }: { params: Promise<{ tenant: string }> }) {
+/** Cards are drawn a page at a time: two hundred of them were 0.7 MB. Full rows of two, three and four. */
+const most = 48
+
+type Props = { params: Promise<{ tenant: string }>; searchParams: Promise<Query> }
+
+export default async function ProjectsPage({ params, searchParams }: Props) {
   const { tenant } = await params
+  const query = await searchParams
   const { ctx, actor } = await requireMember(tenant)
   const mayWork = may(actor, 'work')
   const [cards, attempts, providers] = await Promise.all([
@@ -47,7 +56,15 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
       return kind === 'mcp' && !misconfigured && (!status || status === 'needs_relink')
     })
     .map(({ id, name }) => ({ id, name, connection: standing.get(id)?.id ?? null }))
-  const firstIssuable = cards.find(
+  const q = single(query.q)
+  const matching = q ? cards.filter(({ name, alias }) => has(name, q) || has(alias, q)) : cards
+  const after = single(query.after)
+  // One that is gone, or never was, begins with the first.
+  const begin = after ? matching.findIndex(({ id }) => id === after) + 1 : 0
+  const shown = matching.slice(begin, begin + most)
+  const last = begin + most < matching.length ? shown.at(-1)?.id : undefined
+  const path = `/t/${tenant}/projects`
+  const firstIssuable = shown.find(
     ({ connection, audience, frozen }) =>
       (audience && !frozen) || nextActOf({ status: connection?.status, frozen }) === 'issue',
   )
@@ -85,9 +102,23 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
         />
       ))}
       {mayWork && <ConnectAll tenant={tenant} servers={toLink} />}
+      {(cards.length > most || q) && (
+        <FilterBar
+          action={path}
+          search={{ name: 'q', label: 'Project or alias', value: q ?? '' }}
+          summary={plural(matching.length, 'project')}
+        />
+      )}
+      {q && matching.length === 0 && (
+        <EmptyState
+          kind="no-match"
+          title="Nothing matches"
+          why="No project that you see has this in its name or alias."
+        />
+      )}
       {cards.length > 0 ? (
         <CardGrid>
-          {cards.map((project) => (
+          {shown.map((project) => (
             <ProjectCard
               key={project.id}
               tenant={tenant}
@@ -101,9 +132,17 @@ export default async function ProjectsPage({ params }: { params: Promise<{ tenan
       ) : (
         <NoProjects tenant={tenant} providers={choices} mayWork={mayWork} mayAdminister={may(actor, 'administer')} />
       )}
+      <Pager
+        newerHref={begin > 0 ? hrefWith(path, { q }) : undefined}
+        newerLabel="First"
+        olderHref={last && hrefWith(path, { q, after: last })}
+        olderLabel="Next"
+      />
     </>
   )
 }
+
+const has = (text: string, part: string) => text.toLowerCase().includes(part.trim().toLowerCase())
 
 type NoProjectsProps = {
   tenant: string

@@ -10,7 +10,7 @@ import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { Pager } from '@/app/_ui/pager.tsx'
 import { may } from '@/lib/actor.ts'
 import { peopleNames } from '@/lib/broker/read/people.ts'
-import { type ProjectCard, projectCards } from '@/lib/broker/read/project.ts'
+import { type ProjectCard, projectCards, projectNames } from '@/lib/broker/read/project.ts'
 import { tokenPage } from '@/lib/broker/read/token.ts'
 import { requireMember } from '@/lib/http/page.ts'
 
@@ -31,11 +31,15 @@ export default async function TokensPage({ params, searchParams }: Props) {
   const project = single(query.project)
   const before = single(query.before)
   const filter = { projectId: project, state: state === 'all' ? undefined : state }
-  const [page, cards, owners] = await Promise.all([
+  const [page, projects] = await Promise.all([
     tokenPage(ctx, actor, { ...filter, everybody, before }),
-    projectCards(ctx, actor),
-    everybody ? peopleNames(ctx, actor.tenantId) : undefined,
+    projectNames(ctx, actor),
   ])
+  const issuedBy = page.items.map(({ ownerId }) => ownerId)
+  const owners = everybody ? await peopleNames(ctx, actor.tenantId, issuedBy) : undefined
+  const filtered = Boolean(project || before)
+  const isFirst = page.items.length === 0 && !filtered && (state === 'live' || state === 'all') && may(actor, 'work')
+  const command = isFirst ? commandFor(await projectCards(ctx, actor), ctx.now()) : undefined
   const path = `/t/${tenant}/tokens`
   const kept = { everybody: everybody ? '1' : undefined, project }
   return (
@@ -66,7 +70,7 @@ export default async function TokensPage({ params, searchParams }: Props) {
             value: project ?? '',
             options: [
               { value: '', label: 'Any project' },
-              ...cards.map(({ id, name }) => ({ value: id, label: name })),
+              ...projects.map(({ id, name }) => ({ value: id, label: name })),
             ],
           },
           ...(overseer
@@ -97,13 +101,7 @@ export default async function TokensPage({ params, searchParams }: Props) {
           mayAdminister={may(actor, 'administer')}
         />
       ) : (
-        <NoTokens
-          path={path}
-          tenant={tenant}
-          state={state}
-          filtered={Boolean(project || before)}
-          command={may(actor, 'work') ? commandFor(cards, ctx.now()) : undefined}
-        />
+        <NoTokens path={path} tenant={tenant} state={state} filtered={filtered} command={command} />
       )}
       <Pager
         newerHref={before && hrefWith(path, { ...kept, state })}

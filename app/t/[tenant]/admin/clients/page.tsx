@@ -26,11 +26,12 @@ export default async function ClientsPage({ params, searchParams }: Props) {
   const before = single((await searchParams).before)
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Clients" role={actor.role} />
-  const [page, names, audiences] = await Promise.all([
-    clientPage(ctx, actor, { before }),
-    peopleNames(ctx, actor.tenantId),
-    audienceChoices(ctx, actor),
-  ])
+  const [page, audiences] = await Promise.all([clientPage(ctx, actor, { before }), audienceChoices(ctx, actor)])
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    page.items.flatMap(({ createdBy, secrets }) => [createdBy, ...secrets.map((secret) => secret.createdBy)]),
+  )
   const mayChange = may(actor, 'administer')
   const add = mayChange && <AddClient tenant={tenant} audiences={audiences} />
   const own = page.items.filter(({ ofServer }) => !ofServer)

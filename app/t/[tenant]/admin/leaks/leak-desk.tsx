@@ -24,8 +24,6 @@ const textMax = 1024 * 1024
 
 type Props = {
   tenant: string
-  /** By id of a person. */
-  names: Record<string, string>
   now: string
   mayRevoke: boolean
   /** Where anybody reports without an account. */
@@ -33,7 +31,7 @@ type Props = {
 }
 
 /** Takes a text, shows what of it is the tenant's, and revokes it. The text leaves the page once it has been looked through. */
-export function LeakDesk({ tenant, names, now, mayRevoke, door }: Props) {
+export function LeakDesk({ tenant, now, mayRevoke, door }: Props) {
   const [text, setText] = useState('')
   const [findings, setFindings] = useState<Wire | null>(null)
   const [outcomes, setOutcomes] = useState<ReadonlyMap<string, Outcome>>(new Map())
@@ -105,7 +103,6 @@ export function LeakDesk({ tenant, names, now, mayRevoke, door }: Props) {
         {findings && (
           <Results
             tenant={tenant}
-            names={names}
             now={now}
             mayRevoke={mayRevoke}
             findings={findings}
@@ -133,18 +130,17 @@ const sourceWords = { text: 'plain text', json: 'JSON', sarif: 'SARIF' } as cons
 
 function Results({
   tenant,
-  names,
   now,
   mayRevoke,
   findings,
   outcomes,
   onRevoked,
-}: Pick<Props, 'tenant' | 'names' | 'now' | 'mayRevoke'> & {
+}: Pick<Props, 'tenant' | 'now' | 'mayRevoke'> & {
   findings: Wire
   outcomes: ReadonlyMap<string, Outcome>
   onRevoked: (outcomes: Outcome[]) => void
 }) {
-  const { found, candidates, unknown, damaged, is_cut } = findings
+  const { found, candidates, unknown, damaged, is_cut, names } = findings
   const [asking, setAsking] = useState<Found[] | null>(null)
   const standing = found.filter((one) => isEndedHere(one) && !outcomes.has(one.id))
   const others = [

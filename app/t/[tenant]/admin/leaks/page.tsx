@@ -1,7 +1,6 @@
 import { NoRight } from '@/app/_features/guard.tsx'
 import { PageHeader } from '@/app/_ui/page-header.tsx'
 import { may } from '@/lib/actor.ts'
-import { peopleNames } from '@/lib/broker/read/people.ts'
 import { requireMember } from '@/lib/http/page.ts'
 import { LeakDesk } from './leak-desk.tsx'
 
@@ -11,7 +10,6 @@ export default async function LeaksPage({ params }: { params: Promise<{ tenant: 
   const { tenant } = await params
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Leak desk" role={actor.role} />
-  const names = await peopleNames(ctx, actor.tenantId)
   return (
     <>
       <PageHeader
@@ -20,7 +18,6 @@ export default async function LeaksPage({ params }: { params: Promise<{ tenant: 
       />
       <LeakDesk
         tenant={tenant}
-        names={Object.fromEntries(names)}
         now={ctx.now().toISOString()}
         mayRevoke={may(actor, 'administer')}
         door={`${ctx.config.origin}/oauth/report`}

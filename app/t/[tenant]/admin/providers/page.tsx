@@ -25,11 +25,12 @@ export default async function ProvidersPage({ params }: { params: Promise<{ tena
   const { tenant } = await params
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Providers" role={actor.role} />
-  const [providers, freezes, names] = await Promise.all([
-    providerList(ctx, actor),
-    freezeList(ctx, actor),
-    peopleNames(ctx, actor.tenantId),
-  ])
+  const [providers, freezes] = await Promise.all([providerList(ctx, actor), freezeList(ctx, actor)])
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    freezes.map(({ by }) => by),
+  )
   const now = ctx.now().toISOString()
   const freezeOf = (id: string) => freezes.find((each) => each.kind === 'provider' && each.id === id)
   const mayChange = may(actor, 'administer')

@@ -44,11 +44,7 @@ export default async function RevocationPage({ params, searchParams }: Props) {
     unconfirmedCount(ctx, actor),
   ])
   const owners = [chosen.person, ...(list?.owners ?? []), ...unconfirmed.map(({ ownerId }) => ownerId)]
-  const names = await peopleNames(
-    ctx,
-    actor.tenantId,
-    owners.filter((id) => typeof id === 'string'),
-  )
+  const names = await peopleNames(ctx, actor.tenantId, owners)
   const path = `/t/${tenant}/admin/revocation`
   const kept = { show: view === 'tokens' ? undefined : view, ...chosen }
   const mayRevoke = may(actor, 'administer')

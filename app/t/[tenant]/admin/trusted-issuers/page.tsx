@@ -27,7 +27,12 @@ export default async function TrustedIssuersPage({ params }: { params: Promise<{
   const { tenant } = await params
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Trusted issuers" role={actor.role} />
-  const [issuers, names] = await Promise.all([trustedIssuerList(ctx, actor), peopleNames(ctx, actor.tenantId)])
+  const issuers = await trustedIssuerList(ctx, actor)
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    issuers.map(({ createdBy }) => createdBy),
+  )
   const mayChange = may(actor, 'administer')
   const { origin, signin } = ctx.config
   const now = ctx.now().toISOString()

@@ -27,7 +27,12 @@ export default async function WebhooksPage({ params }: { params: Promise<{ tenan
   const { tenant } = await params
   const { ctx, actor, allowed } = await requireMember(tenant, 'administer')
   if (!allowed) return <NoRight title="Webhooks" role={actor.role} who="Owners and admins" />
-  const [webhooks, names] = await Promise.all([webhookList(ctx, actor), peopleNames(ctx, actor.tenantId)])
+  const webhooks = await webhookList(ctx, actor)
+  const names = await peopleNames(
+    ctx,
+    actor.tenantId,
+    webhooks.map(({ createdBy }) => createdBy),
+  )
   const now = ctx.now().toISOString()
   const full = webhooks.length >= webhooksMax
   return (

@@ -50,7 +50,7 @@ export default async function ConnectionPage({ params }: Props) {
   const reached = projects.length === 1 ? { projectId: projects[0]?.id } : { connectionId: id }
   const live = { userId: ownerId, state: 'live' as const, ...reached }
   const [names, tokens] = await Promise.all([
-    peopleNames(ctx, actor.tenantId),
+    peopleNames(ctx, actor.tenantId, [ownerId, frozen?.by, ...timeline.map(({ actorId }) => actorId)]),
     tokenPage(ctx, actor, { ...live, everybody: !own }),
   ])
   const stack = connection.pasted && (await providerList(ctx, actor)).find((each) => each.id === provider.id)

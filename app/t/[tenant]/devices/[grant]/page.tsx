@@ -40,7 +40,7 @@ export default async function DevicePage({ params }: Props) {
   const { ctx, actor, grant } = await load(tenant, id)
   const own = grant.ownerId === actor.userId
   const [names, tokens] = await Promise.all([
-    peopleNames(ctx, actor.tenantId),
+    peopleNames(ctx, actor.tenantId, [grant.ownerId, grant.frozen?.by, grant.endedBy]),
     tokenPage(ctx, actor, { grantId: id, state: 'live', everybody: !own }),
   ])
   const now = ctx.now().toISOString()

@@ -52,10 +52,15 @@ export default async function ProjectPage({ params, searchParams }: Props) {
   const mayWork = may(actor, 'work')
   const acts = { viewer: 'you', mayWork, mayAdminister: may(actor, 'administer') }
   const { frozen } = project
-  const [names, use, tools] = await Promise.all([
-    connection || frozen || project.tools ? peopleNames(ctx, actor.tenantId) : new Map<string, string>(),
+  const [use, tools] = await Promise.all([
     projectUse(ctx, actor, project.id),
     project.tools ? toolPage(ctx, actor, { project: project.id, skip }) : null,
+  ])
+  const events = project.timeline.slice(0, latest)
+  const names = await peopleNames(ctx, actor.tenantId, [
+    frozen?.by,
+    ...events.map(({ actorId }) => actorId),
+    ...(tools?.items ?? []).map(({ reviewedBy }) => reviewedBy),
   ])
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const frozenBy = frozen?.by ? nameOf(frozen.by) : null
@@ -208,12 +213,7 @@ export default async function ProjectPage({ params, searchParams }: Props) {
                 </Link>
               }
             >
-              <ConnectionTimeline
-                events={project.timeline.slice(0, latest)}
-                state={shownState(connection)}
-                now={now}
-                nameOf={nameOf}
-              />
+              <ConnectionTimeline events={events} state={shownState(connection)} now={now} nameOf={nameOf} />
             </Section>
           )}
         </>

@@ -46,7 +46,7 @@ export default async function TokenPage({ params }: Props) {
   const { ctx, actor, token } = await load(tenant, id)
   const isOurs = token.strategy === 'proxy'
   const [names, use, calls] = await Promise.all([
-    peopleNames(ctx, actor.tenantId),
+    peopleNames(ctx, actor.tenantId, [token.ownerId, token.frozen?.by, token.revokedBy]),
     isOurs && token.state !== 'failed' ? orNotFound(tokenUse(ctx, actor, id)) : null,
     token.atGateway ? toolsUsedBy(ctx, actor, { projectId: token.project.id, holderId: token.id }) : [],
   ])

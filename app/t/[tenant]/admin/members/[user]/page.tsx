@@ -34,7 +34,11 @@ export default async function PersonPage({ params, searchParams }: Props) {
   const view = oneOf(['tree', 'table'] as const, single((await searchParams).show)) ?? 'tree'
   const own = user === actor.userId
   const [names, freezes, tokens] = await Promise.all([
-    peopleNames(ctx, actor.tenantId),
+    peopleNames(
+      ctx,
+      actor.tenantId,
+      person.acts.map(({ by }) => by),
+    ),
     freezeList(ctx, actor),
     view === 'table' ? tokenPage(ctx, actor, { userId: user, state: 'live', everybody: true }) : undefined,
   ])

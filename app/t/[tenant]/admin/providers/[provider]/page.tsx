@@ -34,15 +34,19 @@ export default async function ProviderPage({ params }: Props) {
   const { ctx, actor, allowed } = await requireMember(tenant, 'oversee')
   if (!allowed) return <NoRight title="Provider" role={actor.role} />
   const check = await orNotFound(readCheck(ctx, actor, providerId))
-  const [providers, freezes, names, members] = await Promise.all([
+  const [providers, freezes, members] = await Promise.all([
     providerList(ctx, actor),
     freezeList(ctx, actor),
-    peopleNames(ctx, actor.tenantId),
     memberList(ctx, actor),
   ])
   const provider = providers.find(({ id }) => id === providerId)
   if (!provider) throw new Error('a provider that can be read is in the list')
   const frozen = freezes.find((one) => one.kind === 'provider' && one.id === providerId)
+  const names = await peopleNames(ctx, actor.tenantId, [
+    frozen?.by,
+    check.checkedBy,
+    ...provider.impersonation.map(({ member }) => member),
+  ])
   const now = ctx.now().toISOString()
   const mayChange = may(actor, 'administer')
   const { id, name, flows } = provider

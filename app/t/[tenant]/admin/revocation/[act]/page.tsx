@@ -24,7 +24,7 @@ export default async function ActPage({ params }: Props) {
   const { tenant, act: id } = await params
   const { ctx, actor } = await requireMember(tenant)
   const act = await orNotFound(readAct(ctx, actor, id))
-  const names = await peopleNames(ctx, actor.tenantId)
+  const names = await peopleNames(ctx, actor.tenantId, [act.by, act.userId])
   const now = ctx.now().toISOString()
   const nameOf = (user: string) => (user === actor.userId ? 'you' : (names.get(user) ?? 'a former member'))
   const oversees = may(actor, 'oversee')

@@ -1,0 +1,15 @@
+-- How many notifications somebody has not read, counted up to p_most: their own, and with p_admin what is addressed to all who
+-- administer. In one call: every page shows it.
+CREATE OR REPLACE FUNCTION vk.unread_count(p_tenant text, p_user text, p_admin boolean, p_most int) RETURNS int
+  LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM set_config('app.tenant_id', p_tenant, true);
+  -- Each half by the index of what is unread.
+  RETURN (SELECT count(*) FROM (
+    SELECT FROM notification WHERE tenant_id = p_tenant AND user_id = p_user AND read_at IS NULL
+    UNION ALL
+    SELECT FROM notification WHERE p_admin AND tenant_id = p_tenant AND user_id IS NULL AND read_at IS NULL
+    LIMIT p_most) unread);
+END $$;
+REVOKE EXECUTE ON FUNCTION vk.unread_count(text, text, boolean, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vk.unread_count(text, text, boolean, int) TO valetkey_app;
