@@ -133,7 +133,10 @@ async function filled(owner: pg.Client, table: string, work: () => Promise<unkno
 async function fillTenants(owner: pg.Client, part: 'things' | 'trail', amounts: [string, typeof big][]): Promise<void> {
   for (const [tenant, amount] of amounts) {
     await owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [tenant])
+    // As one: the product would seal what it sees of events that are not sealed yet.
+    await owner.query('BEGIN')
     for (const statement of fill(tenant, amount)[part]) await owner.query(statement)
+    await owner.query('COMMIT')
   }
 }
 

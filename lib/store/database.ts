@@ -58,6 +58,12 @@ export function openDatabase(
 const [fewest, mostNames] = [3, 400]
 
 /**
+ * What Prisma itself writes, and what opens each transaction. Our own raw statements ask much by `NULL` or not, which a plan for all values
+ * cannot leave out.
+ */
+const ofPrisma = /^(?:(?:SELECT|INSERT INTO|UPDATE|DELETE FROM) "public"\.|BEGIN|COMMIT|SELECT set_config\()/
+
+/**
  * Names for the statements that Prisma writes, so that Postgres reads and plans one that comes again and again once a session
  * (docs/decisions/0125). Empty, and so none, for a rare one: lists of another length are another text each.
  */
@@ -65,7 +71,7 @@ export function namesOf(state: Naming): (statement: { sql: string }) => string {
   const names = new Map<string, string>()
   const seen = new Map<string, number>()
   return ({ sql }) => {
-    if (!state.isTried || state.isOff) return ''
+    if (!state.isTried || state.isOff || !ofPrisma.test(sql)) return ''
     const known = names.get(sql)
     if (known || names.size >= mostNames) return known ?? ''
     const times = (seen.get(sql) ?? 0) + 1
