@@ -50,7 +50,7 @@ export function openDatabase(
   // this a killed database is an uncaught exception. Its next statement fails, and the pool gives it up.
   pool.on('connect', (client) => client.on('error', () => {}))
   const state: Naming = { isTried: false, isOff: false, onUnnamed }
-  const db = new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: namesOf(state) }) })
+  const db = new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: statementNames(state) }) })
   return { pool: Object.assign(pool, { [naming]: state }), db: Object.assign(db, { [naming]: state }) }
 }
 
@@ -67,7 +67,7 @@ const ofPrisma = /^(?:(?:SELECT|INSERT INTO|UPDATE|DELETE FROM) "public"\.|BEGIN
  * Names for the statements that Prisma writes, so that Postgres reads and plans one that comes again and again once a session
  * (docs/decisions/0125). Empty, and so none, for a rare one: lists of another length are another text each.
  */
-export function namesOf(state: Naming): (statement: { sql: string }) => string {
+export function statementNames(state: Naming): (statement: { sql: string }) => string {
   const names = new Map<string, string>()
   const seen = new Map<string, number>()
   return ({ sql }) => {
@@ -81,8 +81,9 @@ export function namesOf(state: Naming): (statement: { sql: string }) => string {
       return ''
     }
     seen.delete(sql)
-    names.set(sql, `prisma_${names.size}`)
-    return names.get(sql) ?? ''
+    const name = `prisma_${names.size}`
+    names.set(sql, name)
+    return name
   }
 }
 
@@ -187,7 +188,8 @@ export async function tryNamedStatements({ pool, config }: Pick<Store, 'pool' | 
     try {
       for (let count = 0; count < Math.min(3, pool.options.max); count += 1) clients.push(await pool.connect())
       for (const turn of [0, 1, 2, 1, 0, 0, 2, 1, 2]) await clients[turn % clients.length]?.query(probe)
-      Object.assign(namingOf(pool) ?? {}, { isTried: true })
+      const state = namingOf(pool)
+      if (state) state.isTried = true
     } catch (error) {
       if (!isForgotten(error)) throw error
       stopNaming(pool, error)

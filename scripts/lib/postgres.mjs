@@ -115,7 +115,7 @@ export async function ensureCluster({ dir, password }) {
 }
 
 /**
- * Where Postgres listens beside its port: a socket of the file system costs both sides a third less than loopback (decision 124), and lies
+ * Where Postgres listens beside its port: a socket of the file system costs both sides a third less than loopback (docs/decisions/0124), and lies
  * in the data folder, which nobody else may enter. Undefined where its name would be too long (sun_path, 104 bytes on macOS), or cannot be
  * said in a list.
  */

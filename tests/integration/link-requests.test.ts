@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { approve } from '../../demo/browser.ts'
 import { sweep } from '../../lib/jobs/sweep.ts'
@@ -7,6 +6,7 @@ import { asSystem } from '../../lib/store/system.ts'
 import { type Jar, startTestApp, type TestApp } from '../support/app.ts'
 import { ask, askedState } from '../support/asked.ts'
 import { origin } from '../support/broker.ts'
+import { besideHeld } from '../support/database-faults.ts'
 import { giveGrant } from '../support/grants-of-programs.ts'
 
 let app: TestApp
@@ -103,30 +103,15 @@ describe('a program asks its person for a link', () => {
     const last = made.at(-1)
     await app.rows('acme', `UPDATE link_request SET status = 'declined' WHERE id = $1`, [last])
     const acme = await app.tenantId('acme')
-    const before = new pg.Client({ connectionString: app.database.appUrl })
-    await before.connect()
-    try {
-      await before.query('BEGIN')
-      await before.query(`SELECT set_config('app.tenant_id', $1, true)`, [acme])
-      const lock = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))'
-      await before.query(lock, [`link_request ${acme} ${ownerId}`])
-      let answered = false
-      const asked = of(10)
-        .then(
-          () => 'asked',
-          (error) => error.code,
-        )
-        .finally(() => {
-          answered = true
-        })
-      const waiting = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted AND locktype = 'advisory'`
-      while (!answered && (await app.owner.query(waiting)).rowCount === 0);
-      await before.query(`UPDATE link_request SET status = 'asked' WHERE id = $1`, [last])
-      await before.query('COMMIT')
-      expect(await asked).toBe('rate_limited')
-    } finally {
-      await before.end()
-    }
+    const before = `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1, 0)))
+      UPDATE link_request SET status = 'asked' FROM held WHERE id = $2`
+    const { waits, result } = await besideHeld(app, [before, [`link_request ${acme} ${ownerId}`, last]], () =>
+      of(10).then(
+        () => 'asked',
+        (error) => error.code,
+      ),
+    )
+    expect([waits, result]).toEqual([true, 'rate_limited'])
   })
 
   it('N-14 LK-01: nobody but the person who was asked can start or decline it, and an unknown one looks alike', async () => {

@@ -1,6 +1,5 @@
 // What every page asks first (lib/http/page.ts), on a real database; of Next only the headers are pretended.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { GET as me } from '../../app/api/v1/me/route.ts'
 import { unreadCount } from '../../lib/broker/notifications.ts'
@@ -9,6 +8,7 @@ import type { PageScope } from '../../lib/http/listener.ts'
 import { currentPerson, requireMember } from '../../lib/http/page.ts'
 import { origin, startEdges } from '../support/edges.ts'
 import { pretendHeaders } from '../support/next-headers.ts'
+import { watchStatements } from '../support/watch-statements.ts'
 
 let edges: Awaited<ReturnType<typeof startEdges>>
 type Person = Awaited<ReturnType<typeof edges.person>>
@@ -70,16 +70,8 @@ test('Z-02: what every page shows around itself is asked by two prepared stateme
     expect(tenants.map(({ slug, role }) => [slug, role])).toEqual([['acme', 'member']])
     await unreadCount(ctx, actor)
   }
-  const { query } = pg.Client.prototype
   const seen: unknown[] = []
-  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-    seen.push((args[0] as { name?: string }).name)
-    return Reflect.apply(query, this, args)
-  } as typeof query
-  try {
-    expect((await visit(person, framed)).thrown).toBeUndefined()
-  } finally {
-    pg.Client.prototype.query = query
-  }
+  const stop = watchStatements((_, name) => seen.push(name))
+  expect((await visit(person, framed).finally(stop)).thrown).toBeUndefined()
   expect(seen).toEqual(['find_placed_session', 'unread_count'])
 })

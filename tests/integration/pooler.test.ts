@@ -1,5 +1,4 @@
 // Named statements behind a real pgbouncer in transaction mode, whose version here keeps none, and without one.
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { boot } from '../../lib/boot.ts'
 import { type Context, createContext } from '../../lib/context.ts'
@@ -7,6 +6,7 @@ import { query, readTenant, tryNamedStatements } from '../../lib/store/database.
 import { tenantBySlug } from '../../lib/store/lookups.ts'
 import { type Broker, startBroker } from '../support/broker.ts'
 import { type Pooler, pgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
+import { watchStatements } from '../support/watch-statements.ts'
 
 let broker: Broker
 let pooler: Pooler | undefined
@@ -91,11 +91,10 @@ describe.skipIf(!pgbouncer)('behind a pooler that keeps no named statements', ()
     process(byPooler(), async (ctx) => {
       for (const tries of [async () => {}, () => tryNamedStatements(ctx)]) {
         await tries()
-        const sent: unknown[] = []
-        const stop = watchNames(sent)
-        await readByPrisma(ctx, 6)
-        stop()
-        expect(sent.filter((name) => /^prisma_/.test(String(name)))).toEqual([])
+        const named: string[] = []
+        const stop = watchStatements((_, name = '') => name.startsWith('prisma_') && named.push(name))
+        await readByPrisma(ctx, 6).finally(stop)
+        expect(named).toEqual([])
       }
     }))
 
@@ -119,18 +118,6 @@ describe.skipIf(!pgbouncer)('behind a pooler that keeps no named statements', ()
       expect(warnings()).toBe(before)
     }))
 })
-
-/** Notes the name of each statement that is sent, undefined or empty where it has none. */
-function watchNames(sent: unknown[]): () => void {
-  const { query } = pg.Client.prototype
-  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-    sent.push((args[0] as { name?: unknown } | undefined)?.name)
-    return Reflect.apply(query, this, args)
-  } as typeof query
-  return () => {
-    pg.Client.prototype.query = query
-  }
-}
 
 it('a statement that Prisma writes gets a name the third time, so that Postgres plans it once', () =>
   alone(async (ctx) => {

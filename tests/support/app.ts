@@ -1,6 +1,5 @@
 import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import pg from 'pg'
 import { approve } from '../../demo/browser.ts'
 import { putContext } from '../../lib/context.ts'
 import { cookieNames } from '../../lib/http/cookies.ts'
@@ -8,6 +7,7 @@ import type { RouteHandler } from '../../lib/http/request.ts'
 import { providerId } from '../../lib/http/signin/identity.ts'
 import { handleAuth } from '../../lib/http/signin.ts'
 import { type Email, origin, startBroker } from './broker.ts'
+import { watchStatements } from './watch-statements.ts'
 
 const root = resolve(import.meta.dirname, '../../app')
 const limiters = Symbol.for('valetkey.limits')
@@ -207,19 +207,7 @@ export async function startTestApp(options: Parameters<typeof startBroker>[0] = 
     useToken: async (token: string) =>
       (await fetch(`${broker.demo.url}/v2/storage/tokens/verify`, { headers: { 'x-storageapi-token': token } })).status,
     /** Tells of every statement that the product sends to the database, until the answer is called. */
-    watchStatements(told: (text: string) => void): () => void {
-      const { query } = pg.Client.prototype
-      const watched = function (this: pg.Client, ...args: unknown[]) {
-        const [statement] = args
-        if (this !== broker.owner)
-          told(typeof statement === 'string' ? statement : String((statement as { text?: unknown } | undefined)?.text))
-        return Reflect.apply(query, this, args)
-      }
-      pg.Client.prototype.query = watched as typeof query
-      return () => {
-        pg.Client.prototype.query = query
-      }
-    },
+    watchStatements: (told: (text: string) => void) => watchStatements(told, broker.owner),
     /** Gives everybody their counters back: a file makes more calls than a person would. */
     async forgetLimits() {
       // Those of the process as well (lib/http/limits.ts).

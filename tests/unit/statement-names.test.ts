@@ -1,9 +1,9 @@
 // Which statements of Prisma's get a name, and so a plan that their session keeps.
 import { expect, it } from 'vitest'
-import { namesOf } from '../../lib/store/database.ts'
+import { statementNames } from '../../lib/store/database.ts'
 
 const named = (state: { isTried?: boolean; isOff?: boolean } = {}) => {
-  const nameOf = namesOf({ isTried: true, isOff: false, onUnnamed: () => {}, ...state })
+  const nameOf = statementNames({ isTried: true, isOff: false, onUnnamed: () => {}, ...state })
   return (what: string) => nameOf({ sql: `SELECT "public"."project"."${what}"` })
 }
 
@@ -35,7 +35,7 @@ it('nothing has one before it is known that they are kept, or once one was refus
 })
 
 it('our own raw statements have none, but for what opens a transaction', () => {
-  const nameOf = namesOf({ isTried: true, isOff: false, onUnnamed: () => {} })
+  const nameOf = statementNames({ isTried: true, isOff: false, onUnnamed: () => {} })
   const third = (sql: string) => [1, 2, 3].map(() => nameOf({ sql })).at(-1)
   expect(third('SELECT id FROM member WHERE $1::text IS NULL OR user_id = $1')).toBe('')
   expect(third('BEGIN')).toBe('prisma_0')

@@ -102,14 +102,14 @@ export default async function ProjectsPage({ params, searchParams }: Props) {
         />
       ))}
       {mayWork && <ConnectAll tenant={tenant} servers={toLink} />}
-      {(cards.length > most || q) && (
+      {(cards.length > most || (q && cards.length > 0)) && (
         <FilterBar
           action={path}
           search={{ name: 'q', label: 'Project or alias', value: q ?? '' }}
           summary={plural(matching.length, 'project')}
         />
       )}
-      {q && matching.length === 0 && (
+      {cards.length > 0 && matching.length === 0 && (
         <EmptyState
           kind="no-match"
           title="Nothing matches"
